@@ -1,0 +1,1 @@
+"""Ask, measure, judge: read-only, always. Changes nothing on any server."""

@@ -1,0 +1,2 @@
+-- What time does the server think it is?
+SELECT clock_timestamp() AS at

@@ -1,0 +1,5 @@
+-- How many replication origins may there be (before 18 the slots bound them), and how many are used?
+SELECT 'max_replication_slots' AS setting, current_setting('max_replication_slots')::int AS allowed,
+  (SELECT count(*) FROM pg_replication_origin)::int AS used,
+  (SELECT count(*) FROM pg_replication_origin o JOIN pg_subscription s
+   ON o.roname LIKE 'pg\_' || s.oid || '%' WHERE s.subname = 'nightferry')::int AS ours

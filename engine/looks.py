@@ -1,0 +1,124 @@
+"""Looking at a phase: its checks' findings, and the steps its route renders from what was found."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from checks.catalogue import CHECKS
+
+from checks.check import HERE, Look
+from checks.facts import Facts, gather
+from checks.runner import run_checks
+from checks.tools import find_tools
+from connections.passwords import Passwords
+from connections.postgres import Session
+from engine.looking import looking
+from engine.night import LiveNight
+from profiles.errors import NightferryError, SecretError
+from profiles.events import ChecksBegan, ChecksEnded, Found, Planned, Said, SecretAsked, ServerSeen
+from profiles.profile import PgBouncer, Profile
+from routes.given import Given
+from routes.route import Route
+
+CONFIGURED = "SELECT name, setting FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'"
+
+
+class Looker:
+    """Looks at one phase at a time."""
+
+    def __init__(
+        self, live: LiveNight, profile: Profile, folder: Path, passwords: Passwords, route: Route
+    ) -> None:
+        self._live = live
+        self._profile = profile
+        self._folder = folder
+        self._passwords = passwords
+        self._route = route
+
+    async def look(self, phase: str) -> None:
+        """Run the phase's checks, then render its steps. What could not be looked at says so."""
+        began = time.perf_counter()
+        self._live.publish(ChecksBegan(phase=phase))
+        async with looking(self._profile, self._passwords) as look:
+            self._ask_for_secrets(look)
+            for side in ("source", "destination"):
+                await self._seen(look, side)
+            checks = [check for check in CHECKS if check.phase == phase]
+            async for finding in run_checks(checks, look):
+                self._live.publish(Found(finding=finding), wait=False)
+            await self._plan(phase, look)
+        took_ms = (time.perf_counter() - began) * 1000.0
+        self._live.publish(ChecksEnded(phase=phase, duration_ms=took_ms))
+
+    async def _plan(self, phase: str, look: Look) -> None:
+        try:
+            given = await self._given(look)
+            steps = self._route.steps(phase, given)
+        except NightferryError as error:
+            text = f"The steps of this phase cannot be planned: {error}"
+            self._live.publish(Said(text=text, trouble=True))
+            return
+        self._live.publish(Planned(phase=phase, steps=tuple(steps)))
+
+    async def _given(self, look: Look) -> Given:
+        facts = await gather(look.on("source"), look.on("destination"), self._profile)
+        state = self._live.state
+        return Given(
+            profile=self._profile,
+            facts=facts,
+            findings=list(state.findings.values()),
+            night=state,
+            tools=await self._tools(look, facts),
+            login_retry=await self._login_retry(look),
+            configured={
+                row["name"]: row["setting"] for row in await look.on("source").rows(CONFIGURED)
+            },
+            folder=self._folder,
+        )
+
+    async def _tools(self, look: Look, facts: Facts) -> str:
+        """The folder of the client tools; the PATH when none was found, which a check says."""
+        chosen, major = self._profile.destination.client_tools, facts.destination.major
+        found = await find_tools(look.machine(HERE), chosen, major)
+        fitting = [tools.folder for tools in found if tools.major == major]
+        return fitting[0] if fitting else "/usr/bin"
+
+    async def _login_retry(self, look: Look) -> dict[str, str | None]:
+        lines: dict[str, str | None] = {}
+        for endpoint in self._profile.endpoints:
+            if isinstance(endpoint, PgBouncer) and endpoint.host is not None:
+                text = await look.machine(endpoint.name).read(endpoint.config)
+                setting = [
+                    line.strip()
+                    for line in text.splitlines()
+                    if line.strip().startswith("server_login_retry")
+                ]
+                lines[endpoint.name] = setting[0] if setting else None
+        return lines
+
+    async def _seen(self, look: Look, side: str) -> None:
+        try:
+            session = look.on(side)
+            size = await session.value("SELECT pg_database_size(current_database())")
+        except NightferryError:
+            return  # the check that it is reachable says it better
+        assert isinstance(session, Session)
+        major, minor = divmod(session.version_num, 10000)
+        self._live.publish(
+            ServerSeen(
+                server=session.server,
+                version=f"{major}.{minor}",
+                version_num=session.version_num,
+                size_bytes=size if look.moving(side) else 0,
+            )
+        )
+
+    def _ask_for_secrets(self, look: Look) -> None:
+        held = (*look.sessions.values(), *look.consoles.values())
+        for error in held:
+            if (
+                isinstance(error, SecretError)
+                and error.where not in self._live.state.secrets_wanted
+            ):
+                self._live.publish(SecretAsked(server=error.where, prompt=str(error)))

@@ -1,0 +1,211 @@
+"""Runs a step: intent, commands, *holds*, outcome; each of them an event.
+
+Knows nothing of what a step is for. What already holds is not done again; what was run and does not
+hold has failed, whatever its commands answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from actions.scram import scram_verifier
+from connections.hands import Hands, Work
+from engine.night import LiveNight
+from profiles.errors import DeadlineError, EvidenceError, NightferryError, RefusedError
+from profiles.events import (
+    CommandRan,
+    LooseEndOpened,
+    LooseEndSettled,
+    Progressed,
+    StepBegan,
+    StepEnded,
+)
+from profiles.steps import Outcome, Sql, Step, Words, shown
+
+SETTLE_S = 5.0
+"""How long evidence may take to show after the commands: a reload, a statistics view."""
+LOOK_AGAIN_S = 0.1
+MEANWHILE_S = 1.0
+
+
+class Runner:
+    """One step at a time; `busy` names the one under way."""
+
+    def __init__(self, live: LiveNight, hands: Hands) -> None:
+        self._live = live
+        self._hands = hands
+        self._task: asyncio.Task[Outcome] | None = None
+        self.busy: Step | None = None
+
+    async def run(self, step: Step, request: str | None = None) -> Outcome:
+        """Run it, unless it already holds. Raises RefusedError when another one is under way."""
+        if self.busy is not None:
+            answered = f"“{self.busy.title}” is under way"
+            raise RefusedError(step.id, "run", answered, "Wait for it, or cancel it.")
+        self.busy = step
+        self._task = asyncio.create_task(self._run(step, request))
+        try:
+            return await self._task
+        finally:
+            self.busy, self._task = None, None
+
+    def cancel(self) -> bool:
+        """Stop the step that runs now, on the server too; False when none does."""
+        return self._task is not None and self._task.cancel()
+
+    async def done_by_hand(self, step: Step, request: str | None = None) -> Outcome:
+        """The operator did it: look whether it holds. Without evidence their word stands."""
+        self._begin(step, "hand", request)
+        self._owe(step)
+        async with self._hands.at_work() as work:
+            return await self._judged(step, work, {}, "by-hand", time.monotonic())
+
+    def skip(self, step: Step, reason: str, request: str | None = None) -> None:
+        """Leave it out, for this reason."""
+        self._live.publish(
+            StepEnded(
+                step=step.id, outcome="skipped", evidence=reason, by="operator", request=request
+            )
+        )
+
+    async def ask(self, step: Step) -> Outcome:
+        """What became of a step that is in doubt: the servers are asked, nothing is changed."""
+        async with self._hands.at_work() as work:
+            holds, said = await self._holds(step, work, self._values(step))
+        outcome: Outcome = "already" if holds else "in-doubt"
+        self._live.publish(StepEnded(step=step.id, outcome=outcome, evidence=said, by="engine"))
+        if holds:
+            self._settle(step)
+        return outcome
+
+    async def _run(self, step: Step, request: str | None) -> Outcome:
+        self._begin(step, "wizard", request)
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(step.deadline_s), self._watched(step):
+                return await self._through(step, began)
+        except TimeoutError:
+            error: NightferryError = DeadlineError(
+                step.id, step.title, f"not done within {step.deadline_s:g} s"
+            )
+        except asyncio.CancelledError:
+            self._end(step, "failed", began, error="cancelled by the operator")
+            return "failed"
+        except NightferryError as answered:
+            error = answered
+        self._end(step, "failed", began, error=str(error))
+        return "failed"
+
+    async def _through(self, step: Step, began: float) -> Outcome:
+        values = self._values(step)
+        async with self._hands.at_work() as work:
+            holds, said = await self._holds(step, work, values)
+            self._owe(step)
+            if holds:
+                self._end(step, "already", began, evidence=said)
+                return "already"
+            for index, command in enumerate(step.commands):
+                if isinstance(command, Words):
+                    raise EvidenceError(step.id, command.text, "not done yet", "Do it by hand.")
+                await self._command(step, index, work, values)
+            return await self._judged(step, work, values, "done", began)
+
+    async def _command(self, step: Step, index: int, work: Work, values: dict[str, str]) -> None:
+        command, began = step.commands[index], time.perf_counter()
+        try:
+            answer = await work.do(command, values)
+        except NightferryError as error:
+            self._told(step, index, shown(command), str(error), began, ok=False)
+            raise
+        self._told(step, index, answer.text, answer.answer, began)
+
+    async def _judged(
+        self, step: Step, work: Work, values: dict[str, str], outcome: Outcome, began: float
+    ) -> Outcome:
+        holds, said = await self._holds(step, work, values)
+        end = time.monotonic() + SETTLE_S
+        while step.holds and not holds and time.monotonic() < end:
+            await asyncio.sleep(LOOK_AGAIN_S)
+            holds, said = await self._holds(step, work, values)
+        if holds or not step.holds:
+            self._end(step, outcome, began, evidence=said)
+            return outcome
+        self._end(step, "failed", began, error=f"It does not hold: {said}")
+        return "failed"
+
+    async def _holds(self, step: Step, work: Work, values: dict[str, str]) -> tuple[bool, str]:
+        """All of its evidence, and what was answered; False for a step without any."""
+        told = []
+        for evidence in step.holds:
+            holds, said = await work.ask(evidence, values)
+            if not holds:
+                return False, f"not “{evidence.says}”, but “{said}”"
+            told.append(f"{evidence.says} ({said})" if len(said) < 40 else evidence.says)
+        return bool(step.holds), "; ".join(told)
+
+    @asynccontextmanager
+    async def _watched(self, step: Step) -> AsyncIterator[None]:
+        if step.meanwhile is None:
+            yield
+            return
+        watching = asyncio.create_task(self._watch(step, step.meanwhile))
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.wait({watching})
+
+    async def _watch(self, step: Step, ask: Sql) -> None:
+        async with self._hands.at_work() as work:
+            while True:
+                await asyncio.sleep(MEANWHILE_S)
+                with suppress(NightferryError):
+                    said = (await work.do(ask, {})).answer
+                    self._live.publish(
+                        Progressed(step=step.id, what=step.title, done=0, detail=said)
+                    )
+
+    def _values(self, step: Step) -> dict[str, str]:
+        if "password" not in step.secrets:
+            return {}
+        password = secrets.token_urlsafe(24)
+        return {"password": password, "verifier": scram_verifier(password)}
+
+    def _begin(self, step: Step, by: str, request: str | None) -> None:
+        self._live.publish(StepBegan(step=step.id, by=by, request=request))
+
+    def _owe(self, step: Step) -> None:
+        """On disk before the first command: whatever happens next, it is not forgotten."""
+        known = self._live.state.loose_ends
+        if step.leaves and (
+            step.leaves.id not in known or known[step.leaves.id].settled is not None
+        ):
+            self._live.publish(LooseEndOpened(step=step.id, loose_end=step.leaves))
+
+    def _settle(self, step: Step) -> None:
+        if step.settles is not None:
+            self._live.publish(LooseEndSettled(step=step.id, id=step.settles))
+
+    def _told(
+        self, step: Step, index: int, text: str, answer: str, began: float, *, ok: bool = True
+    ) -> None:
+        took = (time.perf_counter() - began) * 1000.0
+        self._live.publish(
+            CommandRan(step=step.id, index=index, text=text, answer=answer, ok=ok, duration_ms=took)
+        )
+
+    def _end(
+        self, step: Step, outcome: Outcome, began: float, *, evidence: str = "", error: str = ""
+    ) -> None:
+        took = (time.monotonic() - began) * 1000.0
+        self._live.publish(
+            StepEnded(
+                step=step.id, outcome=outcome, evidence=evidence, error=error, duration_ms=took
+            )
+        )
+        if outcome in ("done", "already", "by-hand"):
+            self._settle(step)

@@ -1,0 +1,157 @@
+"""The armed stretch of a night: builds the four sides for an attempt and drives the sequence.
+
+Knows how sides are made of a profile and its steps; what happens in which order is the sequence's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from actions.armed import ArmedSequence
+from actions.armed_clock import LoopClock
+from actions.armed_postgres import NewPostgres, OldPostgres
+from actions.armed_protocols import Attempt
+from actions.armed_stages import Stage, Stretch
+from actions.armed_traffic import Endpoints, Pool
+from actions.cutover import acts
+from connections.hands import Hands
+from connections.passwords import Passwords
+from connections.pgbouncer import Console, open_console
+from connections.postgres import Session, connect
+from engine.night import LiveNight
+from engine.observer import Told
+from profiles.errors import RefusedError
+from profiles.events import Armed, StretchState
+from profiles.profile import PgBouncer, Profile
+from profiles.steps import Step
+
+
+class ArmedStretch:
+    """One attempt, from arming to its end."""
+
+    def __init__(
+        self,
+        live: LiveNight,
+        profile: Profile,
+        folder: Path,
+        hands: Hands,
+        passwords: Passwords,
+        armed: Armed,
+    ) -> None:
+        self.armed = armed
+        self.number = armed.attempt or 0
+        self._live = live
+        self._profile = profile
+        self._folder = folder
+        self._hands = hands
+        self._passwords = passwords
+        self._open = AsyncExitStack()
+        self._key = asyncio.Event()
+        self._going: asyncio.Task[StretchState] | None = None
+        self._sequence: ArmedSequence | None = None
+
+    async def arm(self) -> None:
+        """Make everything ready. Raises what cannot be made ready; then nothing is armed."""
+        try:
+            await (await self._build()).arm()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def go(self) -> StretchState:
+        """The stretch, or the next step of it when it is gone through by hand."""
+        sequence = self._sequence
+        assert sequence is not None
+        if self._going is not None:
+            if not self.armed.by_hand:
+                raise RefusedError("cutover", "go", "it is under way already")
+            self._key.set()
+            return await asyncio.shield(self._going)
+        ask = self._wait_for_key if self.armed.by_hand else None
+        self._going = asyncio.create_task(sequence.run(ask))
+        try:
+            return await self._going
+        finally:
+            await self.close()
+
+    async def recover(self) -> StretchState:
+        """Undo or finish what a dead engine left in the middle; the arbiter decides."""
+        stretch = self._live.state.stretch
+        turned = stretch is not None and stretch.turned
+        try:
+            return await (await self._build()).recover(turned=turned)
+        finally:
+            await self.close()
+
+    def abort(self, why: str) -> None:
+        """Before the turn: undo it. Raises RefusedError after it."""
+        assert self._sequence is not None
+        self._sequence.abort(why)
+
+    async def leave(self) -> None:
+        """The engine ends: before the turn it is undone, after it finished."""
+        if self._going is not None and not self._going.done():
+            self._going.cancel()
+            await asyncio.wait({self._going})
+        elif self._sequence is not None and self._going is None:
+            self._sequence.abort("the engine ends")
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends every session and console of the attempt."""
+        await self._open.aclose()
+
+    async def _wait_for_key(self, stage: Stage) -> None:
+        self._key.clear()
+        await self._key.wait()
+
+    async def _build(self) -> ArmedSequence:
+        steps = {step.id: step for step in self._live.state.plan("cutover") if step.paused}
+        told = Told(self._live, self.number, steps)
+        attempt = Attempt(self._live.name, self.number, self.armed.direction)
+        statements = acts(steps.values())
+        old = OldPostgres(statements, attempt, self._connect, told.ran)
+        new = NewPostgres(statements, attempt, self._connect, told.ran)
+        traffic = await self._traffic(steps, attempt, told)
+        self._open.push_async_callback(old.close)
+        self._open.push_async_callback(new.close)
+        self._open.push_async_callback(traffic.close)
+        stretch = Stretch(
+            old,
+            new,
+            traffic,
+            LoopClock(),
+            told,
+            whole_s=self.armed.deadline_s,
+            pause_s=self._profile.thresholds.pool_pause_deadline_s,
+        )
+        self._sequence = ArmedSequence(stretch)
+        return self._sequence
+
+    async def _traffic(self, steps: Mapping[str, Step], attempt: Attempt, told: Told) -> Endpoints:
+        work = await self._open.enter_async_context(self._hands.at_work())
+        pools = [
+            Pool(endpoint, self._console)
+            for endpoint in self._profile.endpoints
+            if isinstance(endpoint, PgBouncer) and endpoint.access == "write"
+        ]
+        return Endpoints(pools, steps, work, attempt, self._folder, told.ran)
+
+    async def _connect(self, server: str, application: str, settings: Mapping[str, str]) -> Session:
+        password = await self._passwords(server)
+        return await connect(
+            self._profile.server(server),
+            self._profile.database,
+            password,
+            application=application,
+            deadline_s=3.0,
+            settings=settings,
+        )
+
+    async def _console(self, endpoint: PgBouncer) -> Console:
+        has_password = endpoint.admin_password is not None
+        password = await self._passwords(endpoint.name) if has_password else None
+        return await open_console(endpoint, password, deadline_s=3.0)

@@ -1,0 +1,1 @@
+"""The night on disk: profile, secrets, steps, events, journal, report. Knows no server."""

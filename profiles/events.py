@@ -1,0 +1,320 @@
+"""One thing that happened, immutable, numbered, timed in UTC; journal and windows speak in these.
+
+``WINDOW_ONLY`` events are not journalled (a thinned copy of samples is); an unknown kind is kept as
+it came.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from profiles.findings import Finding
+from profiles.steps import LooseEnd, Outcome, Step
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
+    """What every event has; the engine numbers and times it as it is published."""
+
+    seq: int = 0
+    at: datetime = EPOCH
+    night: str = ""
+    database: str | None = None
+    server: str | None = None
+    step: str | None = None
+    attempt: int | None = None
+    by: str | None = None
+    """``wizard``, ``hand`` or ``engine``."""
+    request: str | None = None
+
+
+class NightBegan(Event, frozen=True, kw_only=True, tag="night-began"):
+    """The first event of a journal: the profile as it was chosen, without a secret."""
+
+    profile: dict[str, Any]
+    version: str
+
+
+class EngineStarted(Event, frozen=True, kw_only=True, tag="engine-started"):
+    """An engine took the journal's lock."""
+
+    pid: int
+    resumed: bool = False
+    torn: int = 0
+    """Bytes of a torn last line that were cut off."""
+
+
+class EngineStopped(Event, frozen=True, kw_only=True, tag="engine-stopped"):
+    """An engine ended in an orderly way."""
+
+    reason: str
+
+
+class ServerSeen(Event, frozen=True, kw_only=True, tag="server-seen"):
+    """A server let us in: what it is."""
+
+    version: str
+    """``16.14``"""
+    version_num: int
+    size_bytes: int = 0
+
+
+class ChecksBegan(Event, frozen=True, kw_only=True, tag="checks-began"):
+    """The checks of a phase were started."""
+
+    phase: str
+
+
+class Found(Event, frozen=True, kw_only=True, tag="found"):
+    """A check has an answer."""
+
+    finding: Finding
+
+
+class ChecksEnded(Event, frozen=True, kw_only=True, tag="checks-ended"):
+    """The checks of a phase are through."""
+
+    phase: str
+    duration_ms: float
+
+
+class Planned(Event, frozen=True, kw_only=True, tag="planned"):
+    """The steps of a phase, as rendered from what was found; replaces an earlier plan of it."""
+
+    phase: str
+    steps: tuple[Step, ...]
+
+
+class Confirmed(Event, frozen=True, kw_only=True, tag="confirmed"):
+    """The operator typed a server's name for the dangerous steps of a phase."""
+
+    phase: str
+
+
+class StepBegan(Event, frozen=True, kw_only=True, tag="step-began"):
+    """The intent: on disk before the first command runs."""
+
+
+class CommandRan(Event, frozen=True, kw_only=True, tag="command-ran"):
+    """One command of a step was run; ``text`` is the filled one, secrets masked."""
+
+    index: int
+    text: str
+    answer: str = ""
+    ok: bool = True
+    duration_ms: float = 0.0
+
+
+class StepEnded(Event, frozen=True, kw_only=True, tag="step-ended"):
+    """What became of a step, and by what evidence."""
+
+    outcome: Outcome
+    evidence: str = ""
+    error: str = ""
+    duration_ms: float = 0.0
+
+
+class LooseEndOpened(Event, frozen=True, kw_only=True, tag="loose-end-opened"):
+    """Something temporary is about to be left on a server."""
+
+    loose_end: LooseEnd
+
+
+class LooseEndSettled(Event, frozen=True, kw_only=True, tag="loose-end-settled"):
+    """It is gone, by the evidence of the step that settled it."""
+
+    id: str
+
+
+class GateRead(Event, frozen=True, kw_only=True, tag="gate-read"):
+    """A gate was looked at; journalled when it opens or closes."""
+
+    gate: str
+    holds: bool
+    figure: str
+    held_s: float = 0.0
+    turned: bool = False
+    """It has just opened or closed."""
+
+
+class Sampled(Event, frozen=True, kw_only=True, tag="sampled"):
+    """One reading of the replication."""
+
+    behind_bytes: int | None = None
+    behind_s: float | None = None
+    """By a heartbeat that travelled; None when none has arrived yet."""
+    write_rate: float | None = None
+    """Bytes of WAL a second on the source."""
+    apply_rate: float | None = None
+    """Bytes of WAL a second confirmed by the destination."""
+    retained_bytes: int | None = None
+    wal_status: str | None = None
+    caught_up_in_s: float | None = None
+    trouble: str = ""
+    """Why there is no figure, or what is wrong with the replication, in the server's words."""
+    thinned: bool = False
+
+
+class Progressed(Event, frozen=True, kw_only=True, tag="progressed"):
+    """How far something that takes long has come."""
+
+    what: str
+    done: int
+    total: int | None = None
+    unit: str = "rows"
+    detail: str = ""
+
+
+StretchState = Literal[
+    "arming",
+    "armed",
+    "paused",
+    "fenced",
+    "drained",
+    "sequences",
+    "turned",
+    "opened",
+    "switched",
+    "resumed",
+    "moved",
+    "aborting",
+    "aborted",
+    "disarmed",
+    "stopped",
+]
+"""``moved`` and ``aborted`` end a stretch; ``stopped`` is WRITES STOPPED."""
+
+
+class Armed(Event, frozen=True, kw_only=True, tag="armed"):
+    """Everything is ready for the pause; what a restarted engine needs to finish or undo it."""
+
+    direction: Literal["forward", "back"]
+    roles: tuple[str, ...]
+    """The application roles that could log in: fenced on the old server, opened on the new one."""
+    may_still_write: tuple[str, ...]
+    deadline_s: float
+    by_hand: bool = False
+
+
+class StretchMoved(Event, frozen=True, kw_only=True, tag="stretch-moved"):
+    """The armed stretch came one state further."""
+
+    state: StretchState
+    paused_ms: float | None = None
+    """Since PAUSE was sent."""
+    says: str = ""
+    aborting_means: str = ""
+    """What the abort key would do now."""
+
+
+class WritesStopped(Event, frozen=True, kw_only=True, tag="writes-stopped"):
+    """No server that holds every acknowledged write can be opened now: why, and the choices."""
+
+    why: str
+    missing: str
+    choices: tuple[str, ...]
+
+
+class SecretAsked(Event, frozen=True, kw_only=True, tag="secret-asked"):
+    """A secret is held by nobody: the operator is asked for it."""
+
+    prompt: str
+
+
+class Refused(Event, frozen=True, kw_only=True, tag="refused"):
+    """A request was not carried out; sent only to the window that asked."""
+
+    why: str
+
+
+class Said(Event, frozen=True, kw_only=True, tag="said"):
+    """Something the operator should read, that is no finding and no step."""
+
+    text: str
+    trouble: bool = False
+
+
+class NightEnded(Event, frozen=True, kw_only=True, tag="night-ended"):
+    """No loose end is open and the operator has ended the night."""
+
+    report: str
+
+
+class UnknownEvent(Event, frozen=True, kw_only=True, tag="unknown"):
+    """An event of a kind this version does not know, as it came."""
+
+    was: str
+    raw: dict[str, Any]
+
+
+AnyEvent = (
+    NightBegan
+    | EngineStarted
+    | EngineStopped
+    | ServerSeen
+    | ChecksBegan
+    | Found
+    | ChecksEnded
+    | Planned
+    | Confirmed
+    | StepBegan
+    | CommandRan
+    | StepEnded
+    | LooseEndOpened
+    | LooseEndSettled
+    | GateRead
+    | Sampled
+    | Progressed
+    | Armed
+    | StretchMoved
+    | WritesStopped
+    | SecretAsked
+    | Refused
+    | Said
+    | NightEnded
+    | UnknownEvent
+)
+
+WINDOW_ONLY = (Sampled, Progressed, GateRead, Refused)
+"""Not journalled, but for what `is_journalled` lets through."""
+
+
+def is_journalled(event: Event) -> bool:
+    """Whether it goes to the journal too: of samples the thinned, of gates those that turn."""
+    match event:
+        case Sampled():
+            return event.thinned
+        case GateRead():
+            return event.turned
+        case _:
+            return not isinstance(event, WINDOW_ONLY)
+
+
+_decoder = msgspec.json.Decoder(AnyEvent)
+
+
+def encode(event: Event) -> bytes:
+    """One line of JSON, without its line end."""
+    return msgspec.json.encode(event)
+
+
+def decode(line: bytes) -> Event:
+    """The event of one line; an unknown kind becomes an `UnknownEvent` that keeps it as it came.
+
+    Raises msgspec.MsgspecError when the line is not an event at all.
+    """
+    try:
+        event: Event = _decoder.decode(line)
+    except msgspec.ValidationError:
+        return _as_it_came(msgspec.json.decode(line, type=dict[str, Any]))
+    return event
+
+
+def _as_it_came(raw: dict[str, Any]) -> UnknownEvent:
+    common = {name: raw[name] for name in Event.__struct_fields__ if name in raw and name != "at"}
+    at = msgspec.convert(raw.get("at", EPOCH), datetime, strict=False)
+    return UnknownEvent(**common, at=at, was=str(raw.get("kind")), raw=raw)

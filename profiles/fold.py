@@ -1,0 +1,285 @@
+"""The state of a night: a fold over its events, and nothing else.
+
+Resume, windows and the report all look through this one; none of them remembers anything apart.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from profiles import events as ev
+from profiles.findings import Finding, Verdict, worst
+from profiles.phases import PHASES
+from profiles.steps import SETTLED_OUTCOMES, LooseEnd, Outcome, Step
+
+SAMPLES_KEPT = 900
+JOURNAL_KEPT = 2000
+
+
+@dataclass
+class StepState:
+    """What is known of one step: None as outcome and running False means not begun."""
+
+    running: bool = False
+    outcome: Outcome | None = None
+    evidence: str = ""
+    error: str = ""
+    by: str | None = None
+    began: datetime | None = None
+    duration_ms: float = 0.0
+    commands: list[ev.CommandRan] = field(default_factory=list)
+
+    @property
+    def settled(self) -> bool:
+        """It needs nothing more: done, found to hold, done by hand or left out with a reason."""
+        return self.outcome in SETTLED_OUTCOMES
+
+
+@dataclass
+class LooseEndState:
+    """One loose end and whether it is still open."""
+
+    loose_end: LooseEnd
+    opened: datetime
+    settled: datetime | None = None
+
+
+@dataclass
+class Stretch:
+    """The armed stretch of the newest attempt."""
+
+    attempt: int
+    armed: ev.Armed
+    state: ev.StretchState = "arming"
+    at: datetime = ev.EPOCH
+    paused_at: datetime | None = None
+    resumed_at: datetime | None = None
+    paused_ms: float | None = None
+    says: str = ""
+    aborting_means: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Nothing of it is under way any more."""
+        return self.state in ("moved", "aborted", "disarmed")
+
+    @property
+    def turned(self) -> bool:
+        """The old server is closed for good."""
+        return self.state in ("turned", "opened", "switched", "resumed", "moved")
+
+
+@dataclass
+class Night:
+    """Everything a window, a report or a resuming engine knows of a night."""
+
+    name: str = ""
+    seq: int = 0
+    at: datetime = ev.EPOCH
+    began: datetime | None = None
+    version: str = ""
+    profile: dict[str, Any] = field(default_factory=dict)
+    engine_pid: int | None = None
+    servers: dict[str, ev.ServerSeen] = field(default_factory=dict)
+    findings: dict[tuple[str, str | None, str | None], Finding] = field(default_factory=dict)
+    looked: dict[str, datetime] = field(default_factory=dict)
+    looking: set[str] = field(default_factory=set)
+    plans: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    steps: dict[str, Step] = field(default_factory=dict)
+    states: dict[str, StepState] = field(default_factory=dict)
+    loose_ends: dict[str, LooseEndState] = field(default_factory=dict)
+    confirmed: set[tuple[str, str]] = field(default_factory=set)
+    gates: dict[str, ev.GateRead] = field(default_factory=dict)
+    samples: deque[ev.Sampled] = field(default_factory=lambda: deque(maxlen=SAMPLES_KEPT))
+    progress: dict[str, ev.Progressed] = field(default_factory=dict)
+    stretch: Stretch | None = None
+    writes_stopped: ev.WritesStopped | None = None
+    secrets_wanted: dict[str, str] = field(default_factory=dict)
+    said: list[ev.Said] = field(default_factory=list)
+    told: deque[ev.Event] = field(default_factory=lambda: deque(maxlen=JOURNAL_KEPT))
+    ended: bool = False
+
+    def apply(self, event: ev.Event) -> None:
+        """Take one event in. Events that were taken already (by number) change nothing."""
+        if event.seq and event.seq <= self.seq and not isinstance(event, ev.WINDOW_ONLY):
+            return
+        self.seq = max(self.seq, event.seq)
+        self.at = max(self.at, event.at)
+        self.name = event.night or self.name
+        if not isinstance(event, ev.WINDOW_ONLY):
+            self.told.append(event)
+        handler = getattr(self, "_" + str(event.__struct_config__.tag).replace("-", "_"), None)
+        if handler is not None:
+            handler(event)
+
+    def state_of(self, step_id: str) -> StepState:
+        """What is known of a step, also of one that never began."""
+        return self.states.get(step_id, StepState())
+
+    def plan(self, phase: str) -> list[Step]:
+        """The steps of a phase, in order."""
+        return [self.steps[step_id] for step_id in self.plans.get(phase, ())]
+
+    def running(self) -> list[Step]:
+        """The steps under way."""
+        return [
+            self.steps[step_id]
+            for step_id, state in self.states.items()
+            if state.running and step_id in self.steps
+        ]
+
+    def in_doubt(self) -> list[str]:
+        """Steps of which the journal does not know what became of them."""
+        return [name for name, state in self.states.items() if state.outcome == "in-doubt"]
+
+    def open_loose_ends(self) -> list[LooseEndState]:
+        """What is still lying about on a server."""
+        return [end for end in self.loose_ends.values() if end.settled is None]
+
+    def findings_of(self, phase: str) -> list[Finding]:
+        """The findings of a phase, as they were found."""
+        return [finding for finding in self.findings.values() if finding.phase == phase]
+
+    def verdict(self, phase: str) -> Verdict | None:
+        """The worst finding of a phase; None where nobody looked."""
+        return worst(self.findings_of(phase))
+
+    def phase_done(self, phase: str) -> bool:
+        """Looked at without a stop, and every step of it settled; never true of what was not."""
+        looked = phase in self.looked or bool(self.plans.get(phase))
+        steps_settled = all(
+            self.state_of(step.id).settled or step.optional for step in self.plan(phase)
+        )
+        return looked and steps_settled and self.verdict(phase) != "stop"
+
+    def current_phase(self) -> str:
+        """The first phase that still wants something from the operator."""
+        if not self.profile:
+            return "sessions"
+        for phase in PHASES[1:]:
+            if phase.built and not self.phase_done(phase.id):
+                return phase.id
+        return "aftercare"
+
+    @property
+    def armed(self) -> bool:
+        """An armed stretch is under way, or waits for its first key."""
+        return self.stretch is not None and not self.stretch.over
+
+    @property
+    def moved(self) -> bool:
+        """The traffic is on the new server."""
+        return self.stretch is not None and self.stretch.state == "moved"
+
+    # One handler for each kind that changes the state; the name is the event's tag.
+
+    def _night_began(self, event: ev.NightBegan) -> None:
+        self.profile, self.version, self.began = event.profile, event.version, event.at
+
+    def _engine_started(self, event: ev.EngineStarted) -> None:
+        self.engine_pid = event.pid
+        self.looking.clear()
+        self.progress.clear()
+        for state in self.states.values():
+            if state.running:
+                state.running, state.outcome = False, "in-doubt"
+
+    def _engine_stopped(self, event: ev.EngineStopped) -> None:
+        self.engine_pid = None
+
+    def _server_seen(self, event: ev.ServerSeen) -> None:
+        self.servers[event.server or ""] = event
+        self.secrets_wanted.pop(event.server or "", None)
+
+    def _checks_began(self, event: ev.ChecksBegan) -> None:
+        self.looking.add(event.phase)
+        stale = [key for key, found in self.findings.items() if found.phase == event.phase]
+        for key in stale:
+            del self.findings[key]
+
+    def _found(self, event: ev.Found) -> None:
+        self.findings[event.finding.key] = event.finding
+
+    def _checks_ended(self, event: ev.ChecksEnded) -> None:
+        self.looking.discard(event.phase)
+        self.looked[event.phase] = event.at
+
+    def _planned(self, event: ev.Planned) -> None:
+        self.plans[event.phase] = tuple(step.id for step in event.steps)
+        self.steps.update({step.id: step for step in event.steps})
+
+    def _confirmed(self, event: ev.Confirmed) -> None:
+        self.confirmed.add((event.phase, event.server or ""))
+
+    def _step_began(self, event: ev.StepBegan) -> None:
+        self.states[event.step or ""] = StepState(running=True, began=event.at, by=event.by)
+
+    def _command_ran(self, event: ev.CommandRan) -> None:
+        self.states.setdefault(event.step or "", StepState()).commands.append(event)
+
+    def _step_ended(self, event: ev.StepEnded) -> None:
+        state = self.states.setdefault(event.step or "", StepState())
+        state.running = False
+        state.outcome, state.evidence, state.error = event.outcome, event.evidence, event.error
+        state.by, state.duration_ms = event.by or state.by, event.duration_ms
+        self.progress.pop(event.step or "", None)
+
+    def _loose_end_opened(self, event: ev.LooseEndOpened) -> None:
+        self.loose_ends[event.loose_end.id] = LooseEndState(event.loose_end, event.at)
+
+    def _loose_end_settled(self, event: ev.LooseEndSettled) -> None:
+        if event.id in self.loose_ends:
+            self.loose_ends[event.id].settled = event.at
+
+    def _gate_read(self, event: ev.GateRead) -> None:
+        self.gates[event.gate] = event
+
+    def _sampled(self, event: ev.Sampled) -> None:
+        if not self.samples or event.at > self.samples[-1].at:
+            self.samples.append(event)
+
+    def _progressed(self, event: ev.Progressed) -> None:
+        self.progress[event.step or event.what] = event
+
+    def _armed(self, event: ev.Armed) -> None:
+        self.stretch = Stretch(attempt=event.attempt or 0, armed=event, at=event.at)
+        self.writes_stopped = None
+
+    def _stretch_moved(self, event: ev.StretchMoved) -> None:
+        stretch = self.stretch
+        if stretch is None or event.attempt != stretch.attempt:
+            return
+        stretch.state, stretch.at, stretch.says = event.state, event.at, event.says
+        stretch.aborting_means = event.aborting_means
+        if event.paused_ms is not None:
+            stretch.paused_ms = event.paused_ms
+        if event.state == "paused":
+            stretch.paused_at = event.at
+        elif event.state in ("resumed", "aborted"):
+            stretch.resumed_at = event.at
+        if event.state in ("moved", "aborted"):
+            self.writes_stopped = None
+
+    def _writes_stopped(self, event: ev.WritesStopped) -> None:
+        self.writes_stopped = event
+
+    def _secret_asked(self, event: ev.SecretAsked) -> None:
+        self.secrets_wanted[event.server or ""] = event.prompt
+
+    def _said(self, event: ev.Said) -> None:
+        self.said.append(event)
+
+    def _night_ended(self, event: ev.NightEnded) -> None:
+        self.ended = True
+
+
+def fold(events: Iterable[ev.Event]) -> Night:
+    """The state after all of these events."""
+    night = Night()
+    for event in events:
+        night.apply(event)
+    return night

@@ -1,0 +1,1 @@
+"""A night in a box: two throwaway servers, and an application that keeps writing."""

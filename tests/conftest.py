@@ -1,0 +1,8 @@
+"""The fixtures that several tests share stand in ``tests/fix_*.py``; this is the list of them."""
+
+pytest_plugins = [
+    "tests.fix_cli",
+    "tests.fix_ground",
+    "tests.fix_connections",
+    "tests.fix_servers",
+]

@@ -1,0 +1,1 @@
+"""What the operator sees. Knows events and requests; knows no server and no driver."""

@@ -1,0 +1,275 @@
+"""The wizard's window: it hears a night, draws it, and asks for what the operator chooses.
+
+It owns the link, the clock and the screens, and decides nothing about the night. No driver is
+loaded here; the engine is a process of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import App
+from textual.worker import Worker, WorkerState
+
+from profiles.errors import NightferryError
+from profiles.events import Event, Refused, Said
+from profiles.fold import Night
+from profiles.requests import Request
+from tui import clipboard, doing, glyphs
+from tui.frame import Frame
+from tui.link import EngineLink, Link
+from tui.nights import Known, known_nights
+from tui.palette import Offers
+from tui.screens import SCREENS
+from tui.screens.journal import JournalScreen
+from tui.theme import NIGHT
+from tui.widgets.dialogs import Page, error_lines
+from tui.widgets.lines import Lines
+from tui.words.text import Line, text_of
+from tui.words.view import View
+
+REDRAWS_PER_S = 4
+CLOCK_TICK_S = 1.0
+
+Clock = Callable[[], datetime]
+LinkTo = Callable[[Path, bool], Link]
+Rehearse = Callable[[], Path]
+Nights = Callable[[], list[Known]]
+
+
+def utc_now() -> datetime:
+    """The clock of a real night."""
+    return datetime.now(UTC)
+
+
+def engine_link(folder: Path, watch: bool) -> Link:
+    """The link of a real night: to its engine, started where there is none."""
+    return EngineLink(folder, watch=watch)
+
+
+class Nightferry(App[str]):
+    """One window. It ends with ``detach``, ``stop``, ``end`` (the rehearsal) or nothing."""
+
+    CSS_PATH = Path(__file__).with_name("app.tcss")
+    COMMANDS = {Offers}
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-usable"), (30, "-tall")]
+    BINDINGS: ClassVar = [("ctrl+q", "leave", "Quit")]
+
+    def __init__(
+        self,
+        folder: Path | None,
+        *,
+        watch: bool = False,
+        clock: Clock = utc_now,
+        link_to: LinkTo = engine_link,
+        nights: Nights = known_nights,
+        rehearse: Rehearse | None = None,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        super().__init__()
+        self.register_theme(NIGHT)
+        self.theme = NIGHT.name
+        self.folder = folder
+        self.watch_only = watch
+        self.nights = nights
+        self.rehearse = rehearse
+        self.environment = environment
+        self._clock = clock
+        self._link_to = link_to
+        self._link: Link | None = None
+        self._outbox: asyncio.Queue[Request] = asyncio.Queue()
+        self._dirty = True
+        self._arrived = False
+        self._asked_for: frozenset[str] = frozenset()
+
+    @property
+    def view(self) -> View:
+        """What the screens are drawn from."""
+        link = self._link
+        return View(
+            night=link.state if link else Night(),
+            now=self._clock(),
+            lost=link.lost if link else "",
+            watch=self.watch_only,
+            open=link is not None,
+        )
+
+    def on_mount(self) -> None:
+        """Take the terminal's glyphs and the signals, open the night, start the two timers."""
+        Lines.glyphs = glyphs.table_here(self.environment)
+        self.set_class(Lines.glyphs is glyphs.ASCII, "-ascii")
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._hung_up, number)
+        if self.folder is not None:
+            self.open_night(self.folder, watch=self.watch_only)
+        else:
+            self.push_screen(SCREENS["sessions"]())
+        self.set_interval(1 / REDRAWS_PER_S, self.tick)
+        self.set_interval(CLOCK_TICK_S, self.mark_dirty)
+
+    # The night
+
+    def open_night(self, folder: Path, *, watch: bool = False) -> None:
+        """Listen to the night of that folder."""
+        self.folder, self.watch_only, self._arrived = folder, watch, False
+        self._link = self._link_to(folder, watch)
+        self._outbox = asyncio.Queue()
+        self.go_to("servers")
+        self.run_worker(
+            self._listen(self._link), group="listen", exclusive=True, exit_on_error=False
+        )
+        sending = self._send_all(self._link, self._outbox)
+        self.run_worker(sending, group="send", exclusive=True, exit_on_error=False)
+
+    async def _listen(self, link: Link) -> None:
+        async for event in link.events():
+            self.mark_dirty()
+            self._tell_of(event)
+
+    def _tell_of(self, event: Event | None) -> None:
+        """What is said to the operator at once, beside being drawn."""
+        match event:
+            case Refused():
+                self.tell(f"refused: {event.why}", trouble=True)
+            case Said() if self._arrived:
+                self.tell(event.text, trouble=event.trouble)
+
+    async def _send_all(self, link: Link, outbox: asyncio.Queue[Request]) -> None:
+        """One after another, in the order they were asked: a confirmation before its step."""
+        while True:
+            request = await outbox.get()
+            try:
+                await link.send(request)
+            except NightferryError as error:
+                self.tell(str(error), trouble=True)
+            finally:
+                outbox.task_done()
+
+    def ask(self, request: Request) -> None:
+        """Ask the engine; a window that only watches asks nothing."""
+        if self.watch_only:
+            self.tell("This window only watches; open the night in another to act.", trouble=True)
+        elif self._link is None:
+            self.tell("No night is open: choose one first.", trouble=True)
+        else:
+            self._outbox.put_nowait(request)
+
+    async def all_sent(self) -> None:
+        """Wait until everything that was asked has left."""
+        await self._outbox.join()
+
+    # Drawing
+
+    def mark_dirty(self) -> None:
+        """Something has changed; the next tick draws it."""
+        self._dirty = True
+
+    def tick(self) -> None:
+        """Draw what has changed, at most so often; arrive where the night stands."""
+        view = self.view
+        paused = view.night.stretch is not None and view.night.armed
+        if not self._dirty and not paused:
+            return
+        self._dirty = False
+        if not self._arrived and self._link is not None and self._link.caught_up:
+            self._arrive(view.night)
+        wanted = frozenset(view.night.secrets_wanted)
+        if wanted - self._asked_for and isinstance(self.screen, Frame) and not self.watch_only:
+            self.ask_secrets()
+        self._asked_for = wanted
+        if isinstance(self.screen, Frame | JournalScreen):
+            self.screen.redraw()
+
+    def _arrive(self, night: Night) -> None:
+        self._arrived = True
+        phase = night.current_phase()
+        if phase != "sessions":
+            self.go_to(phase)
+
+    def go_to(self, phase: str) -> None:
+        """The screen of a phase, drawn anew from the night."""
+        if isinstance(self.screen, Frame) and phase == self.screen.PHASE:
+            self.screen.entered()
+        elif isinstance(self.screen, Frame):
+            self.switch_screen(SCREENS[phase]())
+        else:
+            self.push_screen(SCREENS[phase]())
+
+    def tell(self, text: str, *, trouble: bool = False) -> None:
+        """A message above the footer, on whichever screen of the wizard is on top."""
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, Frame):
+                screen.tell(text, trouble=trouble)
+                return
+
+    # What any screen may want
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin something with dialogs; only one at a time."""
+        self.run_worker(work, group="dialog", exclusive=True, exit_on_error=False)
+
+    def ask_secrets(self) -> None:
+        """Have the passwords typed that nobody holds."""
+        self.begin(doing.tell_secrets(self))
+
+    def read(self, title: str, lines: Sequence[Line]) -> None:
+        """A page to read: help, an error."""
+
+        def after(answer: str | None) -> None:
+            if answer == "copy":
+                self.copy_text(text_of(lines))
+
+        self.push_screen(Page(title, lines), after)
+
+    def show_journal(self) -> None:
+        """Everything that happened, as lines."""
+        self.push_screen(JournalScreen())
+
+    def copy_text(self, text: str) -> None:
+        """Copy, and say where it went."""
+        driver = self._driver
+        write = driver.write if driver is not None else None
+        self.tell(clipboard.copy(text, inside_tmux="TMUX" in self.environment, write=write))
+
+    def leave(self) -> None:
+        """Ask before leaving."""
+        self.begin(doing.leave(self))
+
+    def action_leave(self) -> None:
+        """Textual's own quitting key asks too."""
+        self.leave()
+
+    def action_help_quit(self) -> None:
+        """ctrl+c ends nothing here."""
+        self.tell("q asks before it quits; ctrl+z detaches")
+
+    def detach(self) -> None:
+        """End the window; the night goes on."""
+        self.part("detach")
+
+    def part(self, how: str) -> None:
+        """End the window once everything asked has left."""
+        self.run_worker(self._part(how), group="part", exit_on_error=False)
+
+    async def _part(self, how: str) -> None:
+        if self._link is not None and not self._link.lost:
+            await self.all_sent()
+        self.exit(how)
+
+    def _hung_up(self, number: int) -> None:
+        self.exit("detach", return_code=128 + number)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A worker that failed is said, never swallowed."""
+        if event.state is WorkerState.ERROR:
+            error = event.worker.error
+            ours = isinstance(error, NightferryError)
+            text = str(error) if ours else f"the window itself: {type(error).__name__}: {error}"
+            self.read("Trouble", error_lines(text))

@@ -1,0 +1,109 @@
+"""What takes more than one key: a dialog or several, and then a request.
+
+Each is a worker of the app; leaving a dialog leaves the whole thing undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from profiles.fold import Night
+from profiles.requests import Arm, Confirm, Request, Skip, Stop, TellSecret
+from profiles.steps import Step
+from tui.link import new_id
+from tui.widgets.dialogs import Ask, Choice, Choose
+from tui.words.checklist import arm_terms
+from tui.words.figures import many
+from tui.words.view import profile_of
+
+if TYPE_CHECKING:
+    from tui.app import Nightferry
+
+
+def unconfirmed(night: Night, steps: Sequence[Step]) -> dict[tuple[str, str], list[Step]]:
+    """The (phase, server) whose name has yet to be typed, each with the steps that want it."""
+    wanted: dict[tuple[str, str], list[Step]] = {}
+    for step in steps:
+        if step.danger and not night.state_of(step.id).settled:
+            for server in step.servers:
+                wanted.setdefault((step.phase, server), []).append(step)
+    return {key: said for key, said in wanted.items() if key not in night.confirmed}
+
+
+async def confirmed(window: Nightferry, steps: Sequence[Step], request: Request) -> None:
+    """Have the name of every server typed that these steps endanger, then ask."""
+    for (phase, server), endangering in unconfirmed(window.view.night, steps).items():
+        said = [f"! {step.title}: {step.danger}" for step in endangering[:6]]
+        if len(endangering) > 6:
+            said.append(f"  and {len(endangering) - 6} more")
+        said.append(f"Type {server} to let the wizard do it there:")
+        if (
+            await window.push_screen_wait(Ask(f"This changes {server}", said, must_be=server))
+            is None
+        ):
+            return
+        window.ask(Confirm(id=new_id(), phase=phase, server=server))
+    window.ask(request)
+
+
+async def arm(window: Nightferry, *, by_hand: bool) -> None:
+    """Show what arming means, have the source's name typed, and arm."""
+    night = window.view.night
+    profile = profile_of(night)
+    if profile is None:
+        return
+    source = profile.source.name
+    said = [*arm_terms(night, by_hand), f"Type {source} to arm:"]
+    typed = await window.push_screen_wait(Ask("Arm the stretch", said, must_be=source))
+    if typed is not None:
+        window.ask(Arm(id=new_id(), typed=typed, by_hand=by_hand))
+
+
+async def skip(window: Nightferry, step: Step) -> None:
+    """Have the reason typed, and leave the step out."""
+    said = [step.title, "Why is it left out? The reason goes to the journal and the report."]
+    reason = await window.push_screen_wait(Ask("Skip a step", said))
+    if reason is not None:
+        window.ask(Skip(id=new_id(), step=step.id, reason=reason))
+
+
+async def tell_secrets(window: Nightferry) -> None:
+    """Have every password typed that nobody holds; it is shown nowhere and kept in memory."""
+    for server, prompt in dict(window.view.night.secrets_wanted).items():
+        said = [prompt, "It is held in the memory of the engine and its keeper, nowhere else."]
+        typed = await window.push_screen_wait(Ask(f"Password for {server}", said, secret=True))
+        if typed is None:
+            return
+        window.ask(TellSecret(id=new_id(), server=server, value=typed))
+
+
+async def leave(window: Nightferry) -> None:
+    """Ask before leaving a night that lives."""
+    view = window.view
+    if not view.open or view.night.ended or view.watch:
+        window.part("")
+        return
+    profile = profile_of(view.night)
+    rehearsal = profile is not None and profile.rehearsal
+    choices = [Choice("d", "leave it running, and detach", "detach")]
+    if rehearsal:
+        choices.append(Choice("e", "end the rehearsal, and take everything down", "end"))
+    else:
+        choices.append(Choice("s", "stop the engine; the night can be resumed", "stop"))
+    chosen = await window.push_screen_wait(Choose("Leave", _under_way(view.night), choices))
+    if chosen == "detach":
+        window.detach()
+    elif chosen is not None:
+        window.ask(Stop(id=new_id()))
+        window.part(chosen)
+
+
+def _under_way(night: Night) -> list[str]:
+    said = [f"● running: {step.title}" for step in night.running()]
+    if night.armed:
+        said.insert(0, "! the stretch is armed: it ends by itself, with or without this window")
+    ends = len(night.open_loose_ends())
+    if ends:
+        said.append(f"! {many(ends, 'loose end')} open on the servers")
+    return said or ["The engine goes on without this window; nothing runs at the moment."]

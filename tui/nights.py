@@ -1,0 +1,53 @@
+"""The nights of this machine as the Sessions screen lists them. Reads journals; writes nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.launch import begin
+from profiles import load
+from profiles.errors import JournalError
+from profiles.events import EPOCH
+from profiles.fold import Night, fold
+from profiles.journal import read_events
+from profiles.nights import NightFolder, nights
+from profiles.phases import BY_ID
+
+
+class Known(NamedTuple):
+    """One night: whether an engine holds it, where it stands, when it was last heard of."""
+
+    name: str
+    path: Path
+    live: bool
+    stands: str
+    at: datetime = EPOCH
+    trouble: str = ""
+
+
+def known_nights() -> list[Known]:
+    """Every night on this machine, the newest first. Raises JournalError."""
+    return [_known(folder) for folder in nights()]
+
+
+def begin_from(path: Path) -> Path:
+    """The folder of a new night on the profile in that file. Raises ProfileError, JournalError."""
+    return begin(load.read(path.expanduser()))
+
+
+def _known(folder: NightFolder) -> Known:
+    try:
+        night = fold(read_events(folder.path).events)
+    except JournalError as error:
+        return Known(folder.name, folder.path, folder.live, "cannot be read", trouble=str(error))
+    return Known(folder.name, folder.path, folder.live, _stands(night), night.at)
+
+
+def _stands(night: Night) -> str:
+    if night.ended:
+        return "ended"
+    if night.armed:
+        return "armed"
+    return f"at {BY_ID[night.current_phase()].title}"

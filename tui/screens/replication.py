@@ -1,0 +1,26 @@
+"""7 Replication setup: the route's steps, and a bar a table while the copy runs."""
+
+from __future__ import annotations
+
+from tui.phase import PhaseScreen
+from tui.words import rows
+from tui.words.rows import Row
+
+
+class ReplicationScreen(PhaseScreen):
+    """The steps in order; what is under way stands above them."""
+
+    PHASE = "replication"
+    STEPS_FIRST = True
+    CSS_PATH = "replication.tcss"
+    HELP_WORDS = (
+        "Roles, schema, publication, slot and subscription, in this order; then the first copy of "
+        "every table. The commands of the focused step are those that will run. Whatever a step "
+        "leaves on a server is a loose end until it is settled."
+    )
+
+    def rows(self, cells: int) -> list[Row]:
+        """What is under way, then findings and steps."""
+        under_way = rows.progress_rows(self.night, cells)
+        listed = rows.phase_rows(self.night, self.PHASE, cells)
+        return [*[rows.heading("Under way")][: len(under_way)], *under_way, *listed]

@@ -1,0 +1,259 @@
+"""A rehearsal walked from the first phase to the last without a terminal, by the wizard's own road.
+
+A window without a screen: it sends the requests an operator's keys would send, and waits for the
+same events. What it reports comes from the journal and from the ledger, never from what it asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from connections.passwords import Passwords
+from connections.postgres import connect as connect_postgres
+from engine.client import Client, connect, new_id
+from engine.launch import begin, ensure_engine
+from profiles import load
+from profiles import requests as rq
+from profiles.errors import EngineError, EvidenceError
+from profiles.fold import Night
+from profiles.names import SCHEMA
+from profiles.profile import Profile
+from rehearsal.box import Box, start
+from rehearsal.folders import Settings
+from rehearsal.ledger import Verdict, write_pause_ms
+
+LOOK_S = 120.0
+STEPS_S = 600.0
+GATE_S = 180.0
+STRETCH_S = 60.0
+WRITES_AFTER_S = 3.5
+"""The application goes on for so long on the new server: the pause is measured up to 3 s after."""
+
+Say = Callable[[str], None]
+
+
+class StepTold(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of the night, as the journal has it."""
+
+    id: str
+    outcome: str
+    duration_ms: float
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The one object that ``--json`` prints."""
+
+    route: str
+    traffic: str
+    source: str
+    destination: str
+    rows_copied: int
+    acknowledged: int
+    lost: int
+    duplicated: int
+    failed: int
+    in_doubt: int
+    write_pause_ms: float
+    steps: list[StepTold]
+    loose_ends: list[str]
+
+    @property
+    def clean(self) -> bool:
+        """Nothing was lost, duplicated or left."""
+        return not self.lost and not self.duplicated and not self.loose_ends
+
+
+def run(*, json: bool, settings: Settings | None = None) -> int:
+    """Walk it; the exit code: 0 only if nothing was lost, duplicated or left."""
+    say: Say = (lambda text: None) if json else print
+    outcome = asyncio.run(_rehearse(say, settings or Settings()))
+    if json:
+        sys.stdout.write(msgspec.json.encode(outcome).decode() + "\n")
+    else:
+        say(_summary(outcome))
+    return 0 if outcome.clean else 1
+
+
+async def _rehearse(say: Say, settings: Settings) -> Outcome:
+    say("Starting two PostgreSQL servers and an application that keeps writing …")
+    box = await start(settings)
+    try:
+        profile = load.read(box.profile_path)
+        folder = begin(profile)
+        ensure_engine(folder)
+        say(f"The night's journal is {folder / 'journal.jsonl'}")
+        return await _night(Walk(folder, profile, say), box)
+    finally:
+        await box.end()
+
+
+async def _night(walk: Walk, box: Box) -> Outcome:
+    await walk.open()
+    try:
+        await walk.copy()
+        rows = await _rows(walk.profile)
+        night = await walk.cut_over()
+        await asyncio.sleep(WRITES_AFTER_S)
+        await box.stop_application()
+        night = await walk.settle()
+        verdict = await box.compare()
+        return _outcome(walk.profile, night, box, verdict, rows)
+    finally:
+        await walk.close()
+
+
+class Walk:
+    """The keys an operator would press, one after the other; raises when one does not help."""
+
+    def __init__(self, folder: Path, profile: Profile, say: Say) -> None:
+        self.profile = profile
+        self._folder = folder
+        self._say = say
+        self._client: Client | None = None
+
+    async def open(self) -> None:
+        """Attach a window."""
+        self._client = await connect(self._folder)
+        await self._client.caught_up()
+
+    async def close(self) -> None:
+        """End the engine, then the window."""
+        client = self._now
+        if not client.state.ended:
+            try:
+                await client.send(rq.Stop(id=new_id()))
+                await client.until(lambda night: night.engine_pid is None, STRETCH_S)
+            except EngineError:
+                pass  # it is gone already
+        await client.close()
+
+    async def copy(self) -> None:
+        """From Servers to a destination that follows closely."""
+        for phase in ("servers", "route", "preflight"):
+            await self._look(phase)
+        await self._phase("replication")
+        self._say("Waiting until the new server has kept up for a while …")
+        await self._now.until(_gates_hold, GATE_S)
+        await self._look("verify")
+
+    async def cut_over(self) -> Night:
+        """The checklist, then the armed stretch in one key."""
+        await self._phase("cutover")
+        await self._now.until(_gates_hold, GATE_S)
+        await self._send(rq.Arm(id=new_id(), typed=self.profile.source.name))
+        night = await self._now.until(_is_armed, STRETCH_S)
+        assert night.stretch is not None
+        await self._send(rq.Go(id=new_id(), attempt=night.stretch.attempt))
+        night = await self._now.until(lambda now: now.stretch is not None and now.stretch.over, 60)
+        if not night.moved:
+            said = night.stretch.says if night.stretch else ""
+            raise EvidenceError("cutover", "move the traffic", said)
+        self._say("The traffic is on the new server.")
+        return night
+
+    async def settle(self) -> Night:
+        """Aftercare: every loose end, then the end of the night."""
+        await self._phase("aftercare")
+        await self._send(rq.EndNight(id=new_id()))
+        return await self._now.until(lambda night: night.ended, LOOK_S)
+
+    async def _phase(self, phase: str) -> None:
+        await self._look(phase)
+        plan = self._now.state.plan(phase)
+        for server in sorted({name for step in plan if step.danger for name in step.servers}):
+            await self._send(rq.Confirm(id=new_id(), phase=phase, server=server))
+        await self._send(rq.RunPhase(id=new_id(), phase=phase))
+        wanted = [step.id for step in plan if not step.paused and not step.after_turn]
+        night = await self._now.until(lambda now: _through(now, wanted), STEPS_S)
+        for step_id in wanted:
+            state = night.state_of(step_id)
+            if not state.settled:
+                raise EvidenceError(step_id, "run the step", state.error or str(state.outcome))
+
+    async def _look(self, phase: str) -> None:
+        before = self._now.state.looked.get(phase)
+        await self._send(rq.Probe(id=new_id(), phase=phase))
+        night = await self._now.until(lambda now: now.looked.get(phase) != before, LOOK_S)
+        for found in night.findings_of(phase):
+            self._say(f"  {found.verdict:7} {found.check:32} {found.figure}")
+            if found.verdict in ("stop", "unknown"):
+                raise EvidenceError(found.server or phase, found.check, found.figure, found.todo)
+
+    async def _send(self, request: rq.Request) -> None:
+        await self._now.send(request)
+
+    @property
+    def _now(self) -> Client:
+        assert self._client is not None
+        return self._client
+
+
+async def _rows(profile: Profile) -> int:
+    """Rows on the new server, counted one by one."""
+    server = profile.destination
+    password = await Passwords(profile)(server.name)
+    session = await connect_postgres(server, profile.database, password)
+    try:
+        tables = await session.rows(
+            "SELECT format('%I.%I', schemaname, relname) FROM pg_stat_user_tables"
+            f" WHERE schemaname <> '{SCHEMA}'"
+        )
+        counts = [await session.value(f"SELECT count(*) FROM ONLY {row[0]}") for row in tables]
+        return sum(counts)
+    finally:
+        await session.close()
+
+
+def _gates_hold(night: Night) -> bool:
+    return bool(night.gates) and all(gate.holds for gate in night.gates.values())
+
+
+def _is_armed(night: Night) -> bool:
+    return night.stretch is not None and night.stretch.state == "armed"
+
+
+def _through(night: Night, wanted: list[str]) -> bool:
+    """All of them settled, or one of them failed."""
+    states = [night.state_of(step_id) for step_id in wanted]
+    return all(state.settled for state in states) or any(
+        state.outcome == "failed" for state in states
+    )
+
+
+def _outcome(
+    profile: Profile, night: Night, box: Box, verdict: Verdict, rows_copied: int
+) -> Outcome:
+    stretch = night.stretch
+    assert stretch is not None and stretch.paused_at and stretch.resumed_at
+    return Outcome(
+        route=profile.route,
+        traffic=box.state().traffic,
+        source=night.servers[profile.source.name].version,
+        destination=night.servers[profile.destination.name].version,
+        rows_copied=rows_copied,
+        acknowledged=verdict.acknowledged,
+        lost=verdict.lost,
+        duplicated=verdict.duplicated,
+        failed=verdict.failed,
+        in_doubt=verdict.in_doubt,
+        write_pause_ms=write_pause_ms(box.ledger(), stretch.paused_at, stretch.resumed_at),
+        steps=[
+            StepTold(id=name, outcome=str(state.outcome), duration_ms=state.duration_ms)
+            for name, state in night.states.items()
+        ],
+        loose_ends=[end.loose_end.what for end in night.open_loose_ends()],
+    )
+
+
+def _summary(outcome: Outcome) -> str:
+    return (
+        f"{outcome.acknowledged} writes acknowledged, {outcome.lost} lost,"
+        f" {outcome.duplicated} duplicated, {outcome.failed} failed,"
+        f" {outcome.in_doubt} in doubt; writes paused {outcome.write_pause_ms:.1f} ms;"
+        f" loose ends: {', '.join(outcome.loose_ends) or 'none'}"
+    )

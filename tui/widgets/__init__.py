@@ -1,0 +1,1 @@
+"""What the screens are made of. A widget draws lines it is given; it knows no night."""

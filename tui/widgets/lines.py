@@ -1,0 +1,94 @@
+"""A panel of toned lines that repaints only the lines that changed. Knows no night."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tui.glyphs import drawn
+from tui.words.text import TONES, Line, width
+
+
+class Lines(ScrollView):
+    """Lines of toned text, scrolled where they do not fit; the border says what is in view."""
+
+    COMPONENT_CLASSES = {f"lines--{tone}" for tone in TONES} | {"lines--cursor"}
+    glyphs: Mapping[int, str] = {}
+    """The translation for this terminal, set once by the app before anything is drawn."""
+
+    def __init__(self, *, id: str, can_focus: bool = False, wide: bool = False) -> None:
+        super().__init__(id=id, can_focus=can_focus)
+        self._lines: list[Line] = []
+        self._hint = ""
+        self.wide = wide
+        """Lines may be wider than the panel; else they are clipped at its edge."""
+
+    @property
+    def cells(self) -> int:
+        """How many cells a line may take."""
+        return max(self.scrollable_content_region.width, 1)
+
+    def show(self, lines: Sequence[Line]) -> None:
+        """Draw these lines; only those that differ from the ones drawn now are painted again."""
+        before, self._lines = self._lines, list(lines)
+        if len(before) != len(self._lines):
+            widest = max((width(each) for each in lines), default=0) if self.wide else 0
+            self.virtual_size = Size(widest, len(self._lines))
+            self.refresh()
+        else:
+            for at, (old, new) in enumerate(zip(before, self._lines, strict=True)):
+                if old != new:
+                    self.refresh_line(at)
+        self.say_what_is_in_view()
+
+    def say_what_is_in_view(self) -> None:
+        """A hint in the border where some lines are out of sight."""
+        shown = self.scrollable_content_region.height
+        first = self.scroll_offset.y + 1
+        total = len(self._lines)
+        hint = ""
+        if 0 < shown < total:
+            below = " ↓" if first + shown - 1 < total else ""
+            above = "↑ " if first > 1 else ""
+            hint = f"{above}{first}–{min(first + shown - 1, total)} of {total}{below}"
+        if hint != self._hint:
+            self._hint = hint
+            self.border_subtitle = drawn(hint, self.glyphs)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Keep the hint true while scrolling."""
+        super().watch_scroll_y(old_value, new_value)
+        self.say_what_is_in_view()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Another size shows other lines."""
+        self.say_what_is_in_view()
+
+    def line_base(self, at: int) -> Style:
+        """The style a line starts from."""
+        return self.rich_style
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen (Textual's line interface)."""
+        at = y + self.scroll_offset.y
+        if at >= len(self._lines):
+            return Strip.blank(self.size.width, self.rich_style)
+        base = self.line_base(at)
+        segments = [
+            Segment(drawn(text, self.glyphs), base + self._tone(tone))
+            for text, tone in self._lines[at]
+        ]
+        strip = Strip(segments)
+        left = self.scroll_offset.x
+        return strip.extend_cell_length(left + self.size.width, base).crop(
+            left, left + self.size.width
+        )
+
+    def _tone(self, tone: str) -> Style:
+        return self.get_component_rich_style(f"lines--{tone}", partial=True)

@@ -1,0 +1,127 @@
+"""A list with a cursor that stays on its row while the rows around it change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.style import Style
+from textual import events
+from textual.geometry import Region
+from textual.message import Message
+
+from tui.widgets.lines import Lines
+from tui.words.marks import CURSOR
+from tui.words.rows import Row
+from tui.words.text import Span, clip, line
+
+MOVES = {"up": -1, "k": -1, "down": 1, "j": 1}
+GUTTER = 2
+"""Cells at the left for the cursor's mark."""
+
+
+class Rows(Lines):
+    """Rows under a cursor; headings are passed over."""
+
+    class Moved(Message):
+        """The cursor stands on another row."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id, can_focus=True)
+        self.rows: list[Row] = []
+        self.key = ""
+        self._at = 0
+
+    @property
+    def row_cells(self) -> int:
+        """How many cells a row may take beside the cursor's mark."""
+        return max(self.cells - GUTTER, 10)
+
+    @property
+    def current(self) -> Row | None:
+        """The row under the cursor."""
+        if self.rows and self.rows[self._at].selectable:
+            return self.rows[self._at]
+        return None
+
+    def show_rows(self, rows: Sequence[Row]) -> None:
+        """Draw these rows; the cursor stays on its row, or the nearest one there is now."""
+        self.rows = list(rows)
+        keys = [row.key for row in self.rows]
+        self._at = keys.index(self.key) if self.key in keys else self._nearest(self._at)
+        self._draw()
+
+    def go_to(self, key: str) -> None:
+        """Put the cursor on the row of that key, where there is one."""
+        for at, row in enumerate(self.rows):
+            if row.key == key and row.selectable:
+                self._stand(at)
+
+    def on_key(self, event: events.Key) -> None:
+        """Move by arrows, j and k, pages, and to either end."""
+        page = max(self.size.height - 1, 1)
+        pages = {"pageup": -page, "pagedown": page, "home": -len(self.rows), "end": len(self.rows)}
+        by = MOVES.get(event.key) or pages.get(event.key)
+        if by is None:
+            return
+        event.stop()
+        event.prevent_default()
+        self._step(by)
+
+    def on_click(self, event: events.Click) -> None:
+        """The mouse is a bonus."""
+        at = event.y - self.gutter.top + self.scroll_offset.y
+        if 0 <= at < len(self.rows) and self.rows[at].selectable:
+            self._stand(at)
+
+    def line_base(self, at: int) -> Style:
+        """The cursor's row has a style of its own beside its mark."""
+        if at == self._at and self.current is not None:
+            return self.get_component_rich_style("lines--cursor")
+        return self.rich_style
+
+    def _step(self, by: int) -> None:
+        way = 1 if by > 0 else -1
+        wanted = min(max(self._at + by, 0), len(self.rows) - 1)
+        here = wanted
+        while 0 <= here < len(self.rows) and not self.rows[here].selectable:
+            here += way
+        if 0 <= here < len(self.rows):
+            self._stand(here)
+        elif self.rows:
+            self._stand(self._nearest(wanted))
+            self.scroll_to(y=0 if way < 0 else len(self.rows), animate=False)
+
+    def _stand(self, at: int) -> None:
+        self._at = at
+        moved, self.key = self.rows[at].key != self.key, self.rows[at].key
+        self._draw()
+        if moved:
+            self.post_message(self.Moved())
+
+    def _draw(self) -> None:
+        if self.rows and self.rows[self._at].selectable:
+            self.key = self.rows[self._at].key
+        cells = self.row_cells
+        self.show(
+            [
+                line(Span(f"{CURSOR} " if self._is_here(at) else "  ", "strong"))
+                + clip(row.line, cells)
+                for at, row in enumerate(self.rows)
+            ]
+        )
+        self._keep_in_view()
+
+    def _is_here(self, at: int) -> bool:
+        return at == self._at and self.rows[at].selectable
+
+    def _keep_in_view(self) -> None:
+        """Scroll so that the cursor is in sight, and its heading where that stands right above."""
+        above = self._at - 1
+        headed = above >= 0 and not self.rows[above].selectable
+        top, tall = (above, 2) if headed else (self._at, 1)
+        self.scroll_to_region(Region(0, top, 1, tall), animate=False, force=True)
+
+    def _nearest(self, at: int) -> int:
+        """The selectable row nearest to a place, the earlier one first."""
+        places = [here for here, row in enumerate(self.rows) if row.selectable]
+        return min(places, key=lambda here: abs(here - at), default=0)

@@ -1,0 +1,149 @@
+"""Rows of a list: headings, findings and steps, laid out in columns. Knows no widget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from rich.cells import cell_len
+
+from profiles.findings import WORST_FIRST, Finding
+from profiles.fold import Night
+from profiles.steps import Step, shown
+from tui.words import figures
+from tui.words.marks import VERDICTS, step_mark, step_word
+from tui.words.text import Line, Span, cell, clip, cut, line
+
+MARK_CELLS = 6
+"""Mark and number of a step."""
+WHO_CELLS = 9
+
+RowKind = Literal["heading", "finding", "step", "plain"]
+
+
+class Row(NamedTuple):
+    """One row: its key is a finding's or step's own, so that the cursor stays where it was."""
+
+    key: str
+    line: Line
+    kind: RowKind = "plain"
+
+    @property
+    def selectable(self) -> bool:
+        """Headings are passed over by the cursor."""
+        return self.kind != "heading"
+
+
+def heading(text: str, aside: str = "", cells: int = 0) -> Row:
+    """A heading within a list, with a dim remark behind it."""
+    gap = "   " if aside else ""
+    parts = line(Span(text, "heading"), gap, Span(aside, "dim"))
+    return Row(f"heading:{text}", clip(parts, cells) if cells else parts, "heading")
+
+
+def finding_key(finding: Finding) -> str:
+    """The row key of a finding."""
+    return "finding:" + "|".join(part or "" for part in finding.key)
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings, worst verdict first, else as they came."""
+    return sorted(findings, key=lambda found: WORST_FIRST.index(found.verdict))
+
+
+def finding_row(finding: Finding, cells: int) -> Row:
+    """Mark and word, the figure, and where it was seen."""
+    where = " ".join(part for part in (finding.server, finding.database) if part)
+    wide = min(max(len(where), 6), cells // 4)
+    mark = Span(cell(f"{VERDICTS[finding.verdict]} {finding.verdict}", 10), finding.verdict)
+    figure = cut(finding.figure.replace("\n", " "), max(cells - wide - 12, 8))
+    return Row(
+        finding_key(finding),
+        line(mark, figure, "  ", Span(cell(where, wide), "dim")),
+        "finding",
+    )
+
+
+def title_cells(steps: Iterable[Step], cells: int) -> int:
+    """How wide the column of titles is: as the longest, and no more than evidence can spare."""
+    longest = max((cell_len(step.title) for step in steps), default=0)
+    return min(longest, (cells - MARK_CELLS - WHO_CELLS) * 60 // 100)
+
+
+def step_row(night: Night, step: Step, number: int, cells: int, titles: int) -> Row:
+    """Mark, number and title, who does it, and the evidence or what became of it."""
+    state = night.state_of(step.id)
+    who = "by hand" if step.by_hand else "wizard"
+    spare = max(cells - MARK_CELLS - WHO_CELLS - titles - 2, 8)
+    return Row(
+        step.id,
+        line(
+            step_mark(state),
+            f" {number:>2}  ",
+            cut(step.title, titles),
+            "  ",
+            Span(cell(who, WHO_CELLS), "dim"),
+            Span(cut(_said(night, step), spare), "stop" if state.error else "dim"),
+        ),
+        "step",
+    )
+
+
+def _said(night: Night, step: Step) -> str:
+    state = night.state_of(step.id)
+    progress = night.progress.get(step.id)
+    if progress is not None:
+        part = figures.share(progress.done, progress.total)
+        return figures.bar(part) if part is not None else figures.count(progress.done)
+    text = (state.error or state.evidence).replace("\n", " ")
+    word = step_word(state)
+    if state.running and state.began:
+        return f"running, {figures.seconds((night.at - state.began).total_seconds())}"
+    if not word:
+        return _beforehand(step)
+    return f"{word}: {text}" if text and word != "done" else text or word
+
+
+def _beforehand(step: Step) -> str:
+    """What is worth knowing of a step that has not begun: in the stretch, what it will run."""
+    if step.paused and step.commands:
+        return "; ".join(shown(command).splitlines()[0] for command in step.commands)
+    if step.danger:
+        return f"! {step.danger}"
+    return "optional" if step.optional else ""
+
+
+def numbered(
+    night: Night, steps: Iterable[Step], cells: int, titles: int, first: int = 1
+) -> list[Row]:
+    """The steps as rows, numbered from ``first``, their titles in so many cells."""
+    return [
+        step_row(night, step, number, cells, titles) for number, step in enumerate(steps, first)
+    ]
+
+
+def phase_rows(night: Night, phase: str, cells: int) -> list[Row]:
+    """What most phases show: the findings, worst first, then the steps."""
+    rows = [finding_row(found, cells) for found in worst_first(night.findings_of(phase))]
+    steps = night.plan(phase)
+    if steps:
+        settled = sum(night.state_of(step.id).settled for step in steps)
+        rows.append(heading("Steps", f"{settled} of {len(steps)} settled", cells))
+        rows += numbered(night, steps, cells, title_cells(steps, cells))
+    return rows
+
+
+def progress_rows(night: Night, cells: int) -> list[Row]:
+    """What is under way, one bar each: the tables of a copy, an index being built."""
+    rows = []
+    for key, told in night.progress.items():
+        part = figures.share(told.done, told.total)
+        began = night.state_of(told.step or "").began
+        meter = figures.bar(part) if part is not None else ""
+        of = f" of {figures.count(told.total)}" if told.total else ""
+        rest = [f"{figures.count(told.done)}{of} {told.unit}", told.detail]
+        rest.append(figures.left(part, began, night.at))
+        named = cell(told.what, max(cells // 3, 12))
+        told_so = " · ".join(piece for piece in (meter, *rest) if piece)
+        rows.append(Row(f"progress:{key}", clip(line(named, f" {told_so}"), cells)))
+    return rows
