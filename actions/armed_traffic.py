@@ -148,6 +148,9 @@ class Endpoints:
         for pool in self._pools:
             await pool.console(0)
             await pool.console(1)
+        for step in self._all("point@"):
+            for evidence in step.holds:
+                await self._work.ask(evidence, self._values)
 
     async def close(self) -> None:
         """Ends every console."""

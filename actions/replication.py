@@ -49,7 +49,8 @@ def make_slot(source: str, database: str, deadline_s: float) -> Step:
         commands=(
             sql(text="SET lock_timeout = 0"),
             sql(
-                text=f"SELECT pg_create_logical_replication_slot('{SLOT}', 'pgoutput')",
+                text="SELECT slot_name, lsn::text"
+                f" FROM pg_create_logical_replication_slot('{SLOT}', 'pgoutput')",
                 deadline_s=deadline_s,
             ),
         ),

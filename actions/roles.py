@@ -136,7 +136,7 @@ concat_ws(' ', CASE WHEN rolsuper THEN 'SUPERUSER' ELSE 'NOSUPERUSER' END,
         CASE WHEN rolbypassrls THEN 'BYPASSRLS' ELSE 'NOBYPASSRLS' END,
         format('CONNECTION LIMIT %s', rolconnlimit),
         format('PASSWORD %s', coalesce(quote_literal(rolpassword), 'NULL')),
-        format('VALID UNTIL %L', coalesce(rolvaliduntil, 'infinity')))"""
+        CASE WHEN rolvaliduntil IS NOT NULL THEN format('VALID UNTIL %L', rolvaliduntil) END)"""
     return f"""\
 SELECT string_agg(statement, E'\\n' ORDER BY rank, statement) FROM (
   SELECT 1 AS rank, format('IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = %1$L) THEN'

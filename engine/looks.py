@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 from checks.catalogue import CHECKS
-
 from checks.check import HERE, Look
 from checks.facts import Facts, gather
 from checks.runner import run_checks

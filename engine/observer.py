@@ -31,6 +31,7 @@ class Told:
         self._attempt = attempt
         self._steps = steps
         self._since = time.monotonic()
+        self._ran: set[str] = set()
 
     def moved(
         self, state: StretchState, paused_ms: float | None, says: str, aborting_means: str
@@ -46,7 +47,10 @@ class Told:
             ),
             wait=False,
         )
-        self._done(REACHED_BY.get(state, "timer" if state == "armed" else ""), says)
+        if state == "armed" and self._ran_any("arm"):
+            self._done("arm", says)
+            self._done("timer", says)
+        self._done(REACHED_BY.get(state, ""), says)
 
     def stopped(self, why: str, missing: str, choices: tuple[str, ...]) -> None:
         """WRITES STOPPED: on disk, because nothing waits any more."""
@@ -67,6 +71,7 @@ class Told:
         """A command was run; the step it stands in is found by the command itself."""
         for step in self._steps.values():
             if command in step.commands or command in step.undo:
+                self._ran.add(step.id)
                 self._live.publish(
                     CommandRan(
                         step=step.id,
@@ -80,6 +85,9 @@ class Told:
                     wait=False,
                 )
                 return
+
+    def _ran_any(self, kind: str) -> bool:
+        return any(step_id.startswith(kind + "@") for step_id in self._ran)
 
     def _done(self, kind: str, says: str) -> None:
         took_ms, self._since = (time.monotonic() - self._since) * 1000.0, time.monotonic()

@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import NamedTuple
 
 from actions.scram import scram_verifier
 from connections.hands import Hands, Work
@@ -30,6 +31,14 @@ SETTLE_S = 5.0
 """How long evidence may take to show after the commands: a reload, a statistics view."""
 LOOK_AGAIN_S = 0.1
 MEANWHILE_S = 1.0
+
+
+class Judged(NamedTuple):
+    """What became of a step, before anyone is told."""
+
+    outcome: Outcome
+    evidence: str = ""
+    error: str = ""
 
 
 class Runner:
@@ -61,8 +70,10 @@ class Runner:
         """The operator did it: look whether it holds. Without evidence their word stands."""
         self._begin(step, "hand", request)
         self._owe(step)
+        began = time.monotonic()
         async with self._hands.at_work() as work:
-            return await self._judged(step, work, {}, "by-hand", time.monotonic())
+            judged = await self._judged(step, work, {}, "by-hand")
+        return self._ended(step, judged, began)
 
     def skip(self, step: Step, reason: str, request: str | None = None) -> None:
         """Leave it out, for this reason."""
@@ -87,32 +98,32 @@ class Runner:
         began = time.monotonic()
         try:
             async with asyncio.timeout(step.deadline_s), self._watched(step):
-                return await self._through(step, began)
+                judged = await self._through(step)
         except TimeoutError:
-            error: NightferryError = DeadlineError(
-                step.id, step.title, f"not done within {step.deadline_s:g} s"
-            )
+            late = f"not done within {step.deadline_s:g} s"
+            judged = Judged("failed", error=str(DeadlineError(step.id, step.title, late)))
         except asyncio.CancelledError:
-            self._end(step, "failed", began, error="cancelled by the operator")
-            return "failed"
+            judged = Judged("failed", error="cancelled by the operator")
         except NightferryError as answered:
-            error = answered
-        self._end(step, "failed", began, error=str(error))
-        return "failed"
+            judged = Judged("failed", error=str(answered))
+        except Exception as mistake:
+            kind = type(mistake).__name__
+            self._ended(step, Judged("failed", error=f"a mistake of ours: {kind}"), began)
+            raise
+        return self._ended(step, judged, began)
 
-    async def _through(self, step: Step, began: float) -> Outcome:
+    async def _through(self, step: Step) -> Judged:
         values = self._values(step)
         async with self._hands.at_work() as work:
             holds, said = await self._holds(step, work, values)
             self._owe(step)
             if holds:
-                self._end(step, "already", began, evidence=said)
-                return "already"
+                return Judged("already", evidence=said)
             for index, command in enumerate(step.commands):
                 if isinstance(command, Words):
                     raise EvidenceError(step.id, command.text, "not done yet", "Do it by hand.")
                 await self._command(step, index, work, values)
-            return await self._judged(step, work, values, "done", began)
+            return await self._judged(step, work, values, "done")
 
     async def _command(self, step: Step, index: int, work: Work, values: dict[str, str]) -> None:
         command, began = step.commands[index], time.perf_counter()
@@ -124,18 +135,16 @@ class Runner:
         self._told(step, index, answer.text, answer.answer, began)
 
     async def _judged(
-        self, step: Step, work: Work, values: dict[str, str], outcome: Outcome, began: float
-    ) -> Outcome:
+        self, step: Step, work: Work, values: dict[str, str], outcome: Outcome
+    ) -> Judged:
         holds, said = await self._holds(step, work, values)
         end = time.monotonic() + SETTLE_S
         while step.holds and not holds and time.monotonic() < end:
             await asyncio.sleep(LOOK_AGAIN_S)
             holds, said = await self._holds(step, work, values)
         if holds or not step.holds:
-            self._end(step, outcome, began, evidence=said)
-            return outcome
-        self._end(step, "failed", began, error=f"It does not hold: {said}")
-        return "failed"
+            return Judged(outcome, evidence=said)
+        return Judged("failed", error=f"It does not hold: {said}")
 
     async def _holds(self, step: Step, work: Work, values: dict[str, str]) -> tuple[bool, str]:
         """All of its evidence, and what was answered; False for a step without any."""
@@ -198,14 +207,17 @@ class Runner:
             CommandRan(step=step.id, index=index, text=text, answer=answer, ok=ok, duration_ms=took)
         )
 
-    def _end(
-        self, step: Step, outcome: Outcome, began: float, *, evidence: str = "", error: str = ""
-    ) -> None:
+    def _ended(self, step: Step, judged: Judged, began: float) -> Outcome:
         took = (time.monotonic() - began) * 1000.0
         self._live.publish(
             StepEnded(
-                step=step.id, outcome=outcome, evidence=evidence, error=error, duration_ms=took
+                step=step.id,
+                outcome=judged.outcome,
+                evidence=judged.evidence,
+                error=judged.error,
+                duration_ms=took,
             )
         )
-        if outcome in ("done", "already", "by-hand"):
+        if judged.outcome in ("done", "already", "by-hand"):
             self._settle(step)
+        return judged.outcome

@@ -52,11 +52,14 @@ class ArmedStretch:
         self._key = asyncio.Event()
         self._going: asyncio.Task[StretchState] | None = None
         self._sequence: ArmedSequence | None = None
+        self._traffic_side: Endpoints
 
     async def arm(self) -> None:
         """Make everything ready. Raises what cannot be made ready; then nothing is armed."""
         try:
-            await (await self._build()).arm()
+            sequence = await self._build()
+            await self._traffic_side.open()
+            await sequence.arm()
         except BaseException:
             await self.close()
             raise
@@ -115,7 +118,7 @@ class ArmedStretch:
         statements = acts(steps.values())
         old = OldPostgres(statements, attempt, self._connect, told.ran)
         new = NewPostgres(statements, attempt, self._connect, told.ran)
-        traffic = await self._traffic(steps, attempt, told)
+        traffic = self._traffic_side = await self._traffic(steps, attempt, told)
         self._open.push_async_callback(old.close)
         self._open.push_async_callback(new.close)
         self._open.push_async_callback(traffic.close)

@@ -125,6 +125,7 @@ class Frame(Screen[None]):
 
     def on_key(self, event: events.Key) -> None:
         """A key that nothing below took: do what is offered under it."""
+        self.tell("")
         offer = find(self.all_offers(), event.key, event.character)
         if offer is not None:
             event.stop()
@@ -133,7 +134,6 @@ class Frame(Screen[None]):
 
     def take(self, offer: Offer) -> None:
         """Do what was offered, or say why it cannot be done now."""
-        self.tell("")
         if offer.why_not:
             self.tell(f"{offer.does}: {offer.why_not}", trouble=True)
         else:

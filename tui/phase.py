@@ -96,6 +96,7 @@ class PhaseScreen(Frame):
 
     def on_rows_moved(self) -> None:
         """Another row has another detail, and other keys."""
+        self.tell("")
         self._lines("detail").scroll_home(animate=False)
         self.redraw()
 

@@ -7,9 +7,11 @@ same events. What it reports comes from the journal and from the ledger, never f
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -58,7 +60,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     duplicated: int
     failed: int
     in_doubt: int
-    write_pause_ms: float
+    write_pause_ms: float | None
+    """None when no write was due near the pause."""
     steps: list[StepTold]
     loose_ends: list[str]
 
@@ -71,12 +74,20 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 def run(*, json: bool, settings: Settings | None = None) -> int:
     """Walk it; the exit code: 0 only if nothing was lost, duplicated or left."""
     say: Say = (lambda text: None) if json else print
-    outcome = asyncio.run(_rehearse(say, settings or Settings()))
+    outcome = asyncio.run(_until_told(_rehearse(say, settings or Settings())))
     if json:
         sys.stdout.write(msgspec.json.encode(outcome).decode() + "\n")
     else:
         say(_summary(outcome))
     return 0 if outcome.clean else 1
+
+
+async def _until_told(work: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """SIGTERM and SIGHUP end it as ctrl+c does: what was started is taken down."""
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await task
 
 
 async def _rehearse(say: Say, settings: Settings) -> Outcome:
@@ -251,9 +262,10 @@ def _outcome(
 
 
 def _summary(outcome: Outcome) -> str:
+    paused = "–" if outcome.write_pause_ms is None else f"{outcome.write_pause_ms:.1f} ms"
     return (
         f"{outcome.acknowledged} writes acknowledged, {outcome.lost} lost,"
         f" {outcome.duplicated} duplicated, {outcome.failed} failed,"
-        f" {outcome.in_doubt} in doubt; writes paused {outcome.write_pause_ms:.1f} ms;"
+        f" {outcome.in_doubt} in doubt; writes paused {paused};"
         f" loose ends: {', '.join(outcome.loose_ends) or 'none'}"
     )

@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.tui.picture import SIZES, svg
+from tests.tui.picture import svg
 
 FOLDER = Path(__file__).parents[2] / "screenshots"
-SHOWN = (
-    "servers",
-    "route",
-    "network",
-    "tuning",
-    "preflight",
-    "replication-copying",
-    "lag",
-    "verify",
-    "cutover",
-    "cutover-paused",
-    "cutover-writes-stopped",
-    "aftercare",
-)
-"""The scenes in the README; the others are the tests' alone."""
+SHOWN = {
+    "sessions": "120x40",
+    "servers": "120x40",
+    "route": "120x40",
+    "network": "120x40",
+    "tuning": "120x40",
+    "preflight": "120x40",
+    "replication-copying": "120x40",
+    "lag": "120x40",
+    "verify": "120x40",
+    "cutover": "120x40",
+    "cutover-paused": "80x24",
+    "cutover-writes-stopped": "80x24",
+    "aftercare": "120x40",
+}
+"""The scenes in the README and their sizes; the others are the tests' alone."""
 
 
 def file_of(name: str, size: str) -> Path:
@@ -33,9 +34,8 @@ def file_of(name: str, size: str) -> Path:
 async def make() -> None:
     """Write every picture, one window after another."""
     FOLDER.mkdir(exist_ok=True)
-    for name in SHOWN:
-        for size in SIZES:
-            file_of(name, size).write_text(await svg(name, size), encoding="utf-8")
+    for name, size in SHOWN.items():
+        file_of(name, size).write_text(await svg(name, size), encoding="utf-8")
 
 
 if __name__ == "__main__":

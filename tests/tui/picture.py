@@ -23,6 +23,9 @@ async def stand(pilot: Pilot[str], scene: Scene) -> None:
     assert isinstance(window, Window)
     await settled(pilot)
     window.go_to(scene.phase)
+    looking = [worker for worker in window.workers if worker.group == "dialog"]
+    if looking:
+        await window.workers.wait_for_complete(looking)
     await settled(pilot)
     await press(pilot, *scene.keys)
 

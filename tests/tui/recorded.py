@@ -20,7 +20,14 @@ from tui.widgets.lines import Lines
 from tui.words.text import plain
 
 START = datetime(2026, 11, 20, 3, 0, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
 DEADLINE_S = 10.0
+
+
+NIGHTS = (
+    Known("orders-2026-20261120-0300-ab12", Path("/nights/a"), True, "at Replication setup", START),
+    Known("orders-2026-20261119-0210-cd34", Path("/nights/b"), False, "ended", START - DAY),
+)
 
 
 class Recorded:
@@ -91,7 +98,7 @@ class Window(Nightferry):
             nights=self._nights,
             environment=environment,
         )
-        self.listed: list[Known] = []
+        self.listed: list[Known] = list(NIGHTS) if link else []
 
     def _now(self) -> datetime:
         return self.recorded.state.at if self.recorded and self.recorded.state.seq else START

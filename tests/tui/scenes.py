@@ -305,16 +305,14 @@ def copying() -> list[ev.Event]:
         ev.LooseEndOpened(loose_end=end),
         ev.StepBegan(step="copy@db-new/orders", by="wizard"),
         *[ev.Said(text=f"table {number} of 63 copied") for number in range(12)],
-        ev.Progressed(
-            step="copy@db-new/orders", what="tables copied", done=41, total=63, unit="tables"
-        ),
+        ev.Progressed(step="copy@db-new/orders", what="tables", done=41, total=63, unit="tables"),
         ev.Progressed(
             what="public.order_lines",
             done=41_204_511,
             total=100_000_000,
-            detail="84 000 rows/s",
+            detail="copying",
         ),
-        ev.Progressed(what='"Weird Schema"."Büro"', done=18, total=2_000),
+        ev.Progressed(what='"Weird Schema"."Büro"', done=0, detail="waiting"),
     ]
 
 
@@ -343,10 +341,15 @@ def streaming() -> list[ev.Event]:
         *up_to_replication(),
         *done(replication_steps()),
         *samples(),
-        ev.GateRead(gate="behind < 1 s for 60 s", holds=True, figure="0.40 s", held_s=94.0),
+        ev.GateRead(
+            gate="behind",
+            holds=True,
+            figure="behind < 1 s for 60 s: 0.40 s, held 94 s",
+            held_s=94.0,
+        ),
         *looked(
             "lag",
-            finding("lag.drift", "lag", "pass", "none", server=None),
+            finding("pg.schema_drift", "lag", "pass", "1 204 objects, all alike", server=None),
             finding("lag.writers", "lag", "pass", "0 foreign writers", server=NEW),
         ),
     ]
@@ -655,6 +658,7 @@ class Scene(NamedTuple):
 
 
 SCENES: dict[str, Scene] = {
+    "sessions": Scene(up_to_preflight, "sessions"),
     "servers": Scene(rehearsing, "servers", ("down", "down", "down", "down")),
     "servers-long-names": Scene(long_names, "servers"),
     "route": Scene(up_to_preflight, "route"),

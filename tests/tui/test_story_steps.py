@@ -103,7 +103,7 @@ async def test_a_running_copy_shows_its_tables_and_can_be_cancelled() -> None:
         await settled(pilot)
         assert "public.order_lines" in shown(window)
         assert "41 %" in shown(window)
-        assert "tables copied: 41 of 63 tables" in shown(window)
+        assert "Copy every table · 41 of 63 tables" in shown(window)
         await press(pilot, "x")
         assert [type(each) for each in link.sent] == [ask.Cancel]
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
 
+import pytest
+from textual.widgets import OptionList
+
+from profiles import events as ev
 from profiles import requests as ask
 from profiles.phases import PHASES
 from tests.tui import scenes
 from tests.tui.recorded import Recorded, Window, phase_of, press, settled, shown
+from tui.screens.aftercare import AftercareScreen
 
 SIZES = [(80, 24), (120, 40)]
 
@@ -52,9 +57,8 @@ async def test_a_new_night_opens_on_servers_and_looks_at_them() -> None:
     async with window.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         assert phase_of(window) == "servers"
-        assert [request for request in link.sent if isinstance(request, ask.Probe)][
-            0
-        ].phase == "servers"
+        assert isinstance(link.sent[0], ask.Probe)
+        assert link.sent[0].phase == "servers"
 
 
 async def test_a_night_that_is_come_back_to_opens_where_it_stands() -> None:
@@ -114,15 +118,13 @@ async def test_the_palette_holds_every_action_that_works_now() -> None:
     window = Window(link)
     async with window.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
-        await pilot.press("ctrl+p")
-        await pilot.pause()
-        await pilot.press(*"aftercare")
-        await window.workers.wait_for_complete(
-            [worker for worker in window.workers if worker.group not in ("listen", "send")]
-        )
-        await pilot.pause(0.2)
-        await pilot.press("enter")
-        await pilot.pause(0.2)
+        await pilot.press("ctrl+p", *"aftercare")
+        async with asyncio.timeout(10):
+            while not window.screen.query_one(OptionList).option_count:
+                await pilot.pause(0.05)
+            await pilot.press("enter")
+            while not isinstance(window.screen, AftercareScreen):
+                await pilot.pause(0.05)
         await settled(pilot)
         assert phase_of(window) == "aftercare"
 
@@ -145,7 +147,7 @@ async def test_the_journal_shows_what_happened_and_follows() -> None:
         await settled(pilot)
         await press(pilot, "l")
         assert "copy@db-new/orders" in shown(window)
-        link.tell(scenes.ev.Said(text="a line that is new"))
+        link.tell(ev.Said(text="a line that is new"))
         await settled(pilot)
         assert "a line that is new" in shown(window)
         await press(pilot, "escape")

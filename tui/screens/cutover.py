@@ -65,8 +65,10 @@ class CutoverScreen(PhaseScreen):
             return []
         moved = "it has moved already" if self.night.moved else ""
         waiting = len(checklist.unsettled_before(self.night))
+        closed = checklist.closed_gates(self.night)
+        shut = f"a gate is closed: {closed[0]}" if closed else ""
         before = f"{figures.many(waiting, 'step')} before the pause not settled" if waiting else ""
-        why = moved or before or self._why_busy()
+        why = moved or before or shut or self._why_busy()
         return [
             Offer("t", "Arm", partial(self.arm, False), why, area="cutover"),
             Offer("g", "Go", lambda: None, moved or "arm first: t", area="cutover"),

@@ -21,6 +21,5 @@ class ReplicationScreen(PhaseScreen):
 
     def rows(self, cells: int) -> list[Row]:
         """What is under way, then findings and steps."""
-        under_way = rows.progress_rows(self.night, cells)
-        listed = rows.phase_rows(self.night, self.PHASE, cells)
-        return [*[rows.heading("Under way")][: len(under_way)], *under_way, *listed]
+        under_way = rows.progress_rows(self.night, cells) if self.unsettled() else []
+        return [*under_way, *rows.phase_rows(self.night, self.PHASE, cells)]

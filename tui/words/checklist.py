@@ -8,6 +8,7 @@ from profiles.events import GateRead
 from profiles.fold import Night
 from profiles.steps import Step
 from tui.words import figures
+from tui.words.lag import gate_parts
 from tui.words.rows import (
     MARK_CELLS,
     WHO_CELLS,
@@ -61,12 +62,12 @@ def rows(night: Night, cells: int) -> list[Row]:
 
 def _gate_row(gate: GateRead, cells: int, titles: int) -> Row:
     mark = Span("✓", "pass") if gate.holds else Span("·", "note")
-    said = f"{gate.figure}, held {figures.seconds(gate.held_s)}"
+    wanted, said = gate_parts(gate)
     spare = max(cells - MARK_CELLS - WHO_CELLS - titles - 2, 8)
     columns = line(
         mark,
         "     ",
-        cut(gate.gate, titles),
+        cut(wanted, titles),
         "  ",
         Span(cell("gate", WHO_CELLS), "dim"),
         Span(cut(said, spare), "dim"),
@@ -91,6 +92,11 @@ def unsettled_before(night: Night) -> list[Step]:
         for step in parts(night).before
         if not night.state_of(step.id).settled and not step.optional
     ]
+
+
+def closed_gates(night: Night) -> list[str]:
+    """What the cutover still waits for, with its figure."""
+    return [gate.figure for gate in night.gates.values() if not gate.holds]
 
 
 def arm_terms(night: Night, by_hand: bool) -> list[str]:

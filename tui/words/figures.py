@@ -1,8 +1,10 @@
-"""Figures with their units, as an operator reads them. Knows numbers only."""
+"""Figures with their units, as an operator reads them. Knows no night."""
 
 from __future__ import annotations
 
 from datetime import datetime
+
+from profiles.events import Progressed
 
 UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 BAR_CELLS = 10
@@ -70,6 +72,13 @@ def share(done: int, total: int | None) -> float | None:
     return None if not total else min(max(done / total, 0.0), 1.0)
 
 
+def progress(told: Progressed) -> str:
+    """How far something has come, in figures and its own words: ``41 of 63 tables · copying``."""
+    of = f" of {count(told.total)}" if told.total else ""
+    figure = f"{count(told.done)}{of} {told.unit}" if told.done or told.total else ""
+    return " · ".join(piece for piece in (figure, told.detail) if piece)
+
+
 def bar(part: float, cells: int = BAR_CELLS) -> str:
     """A bar with its figure: ``▓▓▓▓░░░░░░ 41 %``."""
     full = int(part * cells)
@@ -87,7 +96,12 @@ def left(part: float | None, began: datetime | None, now: datetime) -> str:
 def ago(at: datetime, now: datetime) -> str:
     """How old something is: ``just now``, ``41 min ago``."""
     elapsed = (now - at).total_seconds()
-    return "just now" if elapsed < 2 else f"{seconds(elapsed)} ago"
+    if elapsed < 2:
+        return "just now"
+    hours = int(elapsed // 3600)
+    if hours < 2:
+        return f"{about(elapsed)} ago"
+    return f"{hours} h ago" if hours < 48 else f"{hours // 24} d ago"
 
 
 def clock(at: datetime) -> str:

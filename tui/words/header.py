@@ -8,6 +8,7 @@ from profiles.fold import Night, Stretch
 from profiles.phases import BY_ID
 from profiles.profile import Profile, Server
 from tui.words import figures
+from tui.words.checklist import closed_gates
 from tui.words.text import Line, Span, clip, fill, line, shorten, width
 from tui.words.view import View, profile_of, version_of
 
@@ -122,9 +123,8 @@ def _running(view: View) -> str:
         since = figures.seconds((view.now - began).total_seconds()) if began else ""
         return f"running: {step.title} · {since}"
     part = figures.share(progress.done, progress.total)
-    of = f" of {figures.count(progress.total)}" if progress.total else ""
     rest = figures.left(part, view.night.state_of(step.id).began, view.night.at)
-    said = f"{progress.what}: {figures.count(progress.done)}{of} {progress.unit}"
+    said = f"running: {step.title} · {figures.progress(progress)}"
     return f"{said} · {rest}" if rest else said
 
 
@@ -151,7 +151,7 @@ def _waiting(night: Night) -> str:
 
 
 def _cutover_state(night: Night) -> str:
-    shut = [gate.gate for gate in night.gates.values() if not gate.holds]
+    shut = closed_gates(night)
     last = night.stretch
     if last is not None and last.state == "aborted":
         figure = f"{(last.paused_ms or 0) / 1000:.2f} s"

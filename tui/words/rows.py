@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from rich.cells import cell_len
 
+from profiles.events import Progressed
 from profiles.findings import WORST_FIRST, Finding
 from profiles.fold import Night
 from profiles.steps import Step, shown
@@ -17,6 +18,7 @@ from tui.words.text import Line, Span, cell, clip, cut, line
 MARK_CELLS = 6
 """Mark and number of a step."""
 WHO_CELLS = 9
+MOST_UNDER_WAY = 6
 
 RowKind = Literal["heading", "finding", "step", "plain"]
 
@@ -94,7 +96,7 @@ def _said(night: Night, step: Step) -> str:
     progress = night.progress.get(step.id)
     if progress is not None:
         part = figures.share(progress.done, progress.total)
-        return figures.bar(part) if part is not None else figures.count(progress.done)
+        return figures.bar(part) if part is not None else figures.progress(progress)
     text = (state.error or state.evidence).replace("\n", " ")
     word = step_word(state)
     if state.running and state.began:
@@ -134,16 +136,22 @@ def phase_rows(night: Night, phase: str, cells: int) -> list[Row]:
 
 
 def progress_rows(night: Night, cells: int) -> list[Row]:
-    """What is under way, one bar each: the tables of a copy, an index being built."""
-    rows = []
-    for key, told in night.progress.items():
-        part = figures.share(told.done, told.total)
-        began = night.state_of(told.step or "").began
-        meter = figures.bar(part) if part is not None else ""
-        of = f" of {figures.count(told.total)}" if told.total else ""
-        rest = [f"{figures.count(told.done)}{of} {told.unit}", told.detail]
-        rest.append(figures.left(part, began, night.at))
-        named = cell(told.what, max(cells // 3, 12))
-        told_so = " · ".join(piece for piece in (meter, *rest) if piece)
-        rows.append(Row(f"progress:{key}", clip(line(named, f" {told_so}"), cells)))
-    return rows
+    """What is under way beside the steps' own bars: the tables of a copy that are not there yet."""
+    under_way = [told for told in night.progress.values() if not told.step and not _through(told)]
+    rows = [_progress_row(told, cells) for told in under_way[:MOST_UNDER_WAY]]
+    if not rows:
+        return []
+    more = len(under_way) - len(rows)
+    return [heading("Under way", f"and {more} more" if more else "", cells), *rows]
+
+
+def _through(told: Progressed) -> bool:
+    return told.detail in ("copied", "following")
+
+
+def _progress_row(told: Progressed, cells: int) -> Row:
+    part = figures.share(told.done, told.total)
+    meter = figures.bar(part) if part is not None else ""
+    said = " · ".join(piece for piece in (meter, figures.progress(told)) if piece)
+    named = cell(told.what, max(cells // 3, 12))
+    return Row(f"progress:{told.what}", clip(line(named, f" {said}"), cells))

@@ -23,9 +23,9 @@ def rows(known: Sequence[Known], now: datetime, cells: int) -> list[Row]:
 def _row(night: Known, now: datetime, cells: int) -> Row:
     mark = Span("● live  ", "pass") if night.live else Span("  asleep", "dim")
     heard = figures.ago(night.at, now) if night.at != EPOCH else ""
-    names = max(cells - 8 - 2 - 22 - 14, 16)
+    names = max(cells - 8 - 2 - 22 - 12, 16)
     said = Span(cell(night.stands, 22), "stop" if night.trouble else "plain")
-    columns = line(mark, "  ", Span(cell(night.name, names), "strong"), " ", said, cell(heard, 13))
+    columns = line(mark, "  ", Span(cell(night.name, names), "strong"), " ", said, cell(heard, 11))
     return Row(night.name, columns)
 
 
