@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from actions.armed_protocols import Attempt, Sequences, SequenceValue
-from actions.cutover import Acts, sequence_values
+from actions.cutover import TIMER, Acts, sequence_values
 from connections.postgres import Row, Session
 from profiles.errors import EvidenceError, NightferryError
 from profiles.steps import Sql, fill
@@ -89,7 +89,10 @@ class _Side:
 
 
 class OldPostgres(_Side):
-    """`actions.armed_protocols.OldServer` on PostgreSQL 16 and later."""
+    """`actions.armed_protocols.OldServer` on PostgreSQL 16 and later.
+
+    Closing it leaves a timer that still runs alone: to run on is what it is for.
+    """
 
     def __init__(self, acts: Acts, attempt: Attempt, connect: Connect, ran: Ran) -> None:
         super().__init__(acts.old, attempt, connect, ran, DURABLE)
@@ -106,7 +109,7 @@ class OldPostgres(_Side):
         """The row, then the timer in a session of its own, seen before this returns."""
         await self._rows(self._acts.arm)
         self.values["after_s"] = f"{after_s:g}"
-        self._timer = await self._connect(self.name, "nightferry timer", UNTIMED)
+        self._timer = await self._connect(self.name, TIMER, UNTIMED)
         self.values["timer_pid"] = str(self._timer.pid)
         text = fill(self._acts.timer.text, self._acts.timer.fills, self.values)
         self._sleeping = asyncio.create_task(self._timer.run(text, deadline_s=ENDLESS_S))
@@ -150,24 +153,22 @@ class OldPostgres(_Side):
         return bool(await self._rows(self._acts.turn))
 
     async def abort(self) -> bool:
-        """The compare-and-set the other way, and the un-fencing with it."""
+        """The compare-and-set the other way, and the un-fencing with it.
+
+        Raises EvidenceError when the row says neither: then it is not known whose the writes are.
+        """
         await self._rows(self._acts.abort)
         rows = await self._rows(self._acts.state)
-        aborted = bool(rows) and rows[0][0] == "aborted"
-        return aborted
+        state = rows[0][0] if rows else "nothing"
+        if state not in ("aborted", "moved"):
+            raise EvidenceError(self.name, "abort", f"the arbiter's row says {state}")
+        return bool(state == "aborted")
 
     async def lift_timers(self) -> None:
-        """End this attempt's timer, when it is ours to end; its row decides in any case."""
-        if self._sleeping is not None:
-            self._sleeping.cancel()
+        """End every timer of ours, also one that a dead engine left, unless a row is armed."""
+        ended = await self._rows(self._acts.lift)
+        if ended[0][0] and self._sleeping is not None:
             await asyncio.wait({self._sleeping}, timeout=CALL_S)
-        if self._timer is not None:
-            timer, self._timer = self._timer, None
-            await timer.close()
-
-    async def close(self) -> None:
-        """Ends our session. A timer that still runs goes on: that is what it is for."""
-        await super().close()
 
     def _know_ours(self, control: Session) -> None:
         pids = [control.pid] + ([self._timer.pid] if self._timer else [])
@@ -183,6 +184,8 @@ class NewPostgres(_Side):
 
     async def set_sequences(self, values: Sequences) -> None:
         """Exactly where they are said to stand."""
+        if not values:
+            return
         self.values["values"] = sequence_values(values)
         await self._rows(self._acts.set_sequences)
 

@@ -113,7 +113,7 @@ async def turn(stretch: Stretch) -> None:
     if strangers := await stretch.old.strangers():
         raise EvidenceError(stretch.old.name, "look at the fence again", ", ".join(strangers))
     if not await stretch.old.turn():
-        raise EvidenceError(stretch.old.name, "win the turn", "its timer has aborted before")
+        raise EvidenceError(stretch.old.name, "win the turn", "it was aborted before")
 
 
 async def open_new(stretch: Stretch) -> None:

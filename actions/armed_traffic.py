@@ -7,6 +7,7 @@ given up is not used again.
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -90,7 +91,7 @@ class Endpoints:
         self._work = work
         self._ran = ran
         self._values = {
-            "folder": str(folder),
+            "folder": shlex.quote(str(folder)),
             "attempt": str(attempt.number),
             "token": f"{attempt.night}/{attempt.number}/{time.time_ns()}",
         }

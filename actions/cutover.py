@@ -18,6 +18,9 @@ from profiles.steps import Evidence, Sql, Step
 KEY = "night = '{night}' AND attempt = {attempt} AND direction = '{direction}'"
 KEY_FILLS = ("night", "attempt", "direction")
 
+TIMER = "nightferry timer"
+"""The application name by which the timer's session on the old server is known."""
+
 INTERNAL = (
     "archiver",
     "autovacuum launcher",
@@ -59,6 +62,7 @@ class Acts:
     is_open: Sql
     abort: Sql
     state: Sql
+    lift: Sql
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ def acts(steps: Iterable[Step]) -> Acts:
         return command
 
     abort = plan["arm"].undo
-    assert isinstance(abort[0], Sql) and isinstance(abort[1], Sql)
+    assert isinstance(abort[0], Sql) and isinstance(abort[1], Sql) and isinstance(abort[2], Sql)
     is_open = plan["open"].holds[0].ask
     assert isinstance(is_open, Sql)
     return Acts(
@@ -117,15 +121,28 @@ def acts(steps: Iterable[Step]) -> Acts:
         is_open=is_open,
         abort=abort[0],
         state=abort[1],
+        lift=abort[2],
     )
 
 
 def _arm(old: str, database: str, fence: Fence) -> Step:
-    sql = partial(Sql, server=old, database=database)
     unfence = _alter(fence.roles, "LOGIN")
+    return Step(
+        id=f"arm@{old}/{database}",
+        phase="cutover",
+        title=f"Set the timer on {old}",
+        why="Whatever happens to this program, the old server opens itself again in time.",
+        commands=_set_timer(old, database, unfence),
+        undo=_take_back(old, database, unfence),
+        paused=True,
+    )
+
+
+def _set_timer(old: str, database: str, unfence: str) -> tuple[Sql, ...]:
+    sql = partial(Sql, server=old, database=database)
     row = (
         f"UPDATE {SCHEMA}.arbiter SET state = 'aborted', at = clock_timestamp()"
-        " WHERE state = 'armed';\n"
+        f" WHERE state = 'armed';\nIF FOUND THEN\n{unfence}\nEND IF;\n"
         f"INSERT INTO {SCHEMA}.arbiter (night, attempt, direction, state)"
         " VALUES ('{night}', {attempt}, '{direction}', 'armed');"
     )
@@ -140,6 +157,15 @@ def _arm(old: str, database: str, fence: Fence) -> Step:
         f" AND query LIKE '%pg_sleep%' AND EXISTS (SELECT FROM {SCHEMA}.arbiter"
         f" WHERE {KEY} AND state = 'armed')"
     )
+    return (
+        sql(text=body(row), fills=KEY_FILLS),
+        sql(text=body(timer), fills=("after_s", *KEY_FILLS)),
+        sql(text=stands, fills=("timer_pid", *KEY_FILLS)),
+    )
+
+
+def _take_back(old: str, database: str, unfence: str) -> tuple[Sql, ...]:
+    sql = partial(Sql, server=old, database=database)
     abort = (
         f"INSERT INTO {SCHEMA}.arbiter AS a (night, attempt, direction, state)"
         " VALUES ('{night}', {attempt}, '{direction}', 'aborted')\n"
@@ -147,22 +173,15 @@ def _arm(old: str, database: str, fence: Fence) -> Step:
         " at = clock_timestamp() WHERE a.state = 'armed';\n"
         f"IF FOUND THEN\n{unfence}\nEND IF;"
     )
-    state = f"SELECT state FROM {SCHEMA}.arbiter WHERE {KEY}"
-    return Step(
-        id=f"arm@{old}/{database}",
-        phase="cutover",
-        title=f"Set the timer on {old}",
-        why="Whatever happens to this program, the old server opens itself again in time.",
-        commands=(
-            sql(text=body(row), fills=KEY_FILLS),
-            sql(text=body(timer), fills=("after_s", *KEY_FILLS)),
-            sql(text=stands, fills=("timer_pid", *KEY_FILLS)),
-        ),
-        undo=(
-            sql(text=body(abort), fills=KEY_FILLS),
-            sql(text=state, fills=KEY_FILLS),
-        ),
-        paused=True,
+    lift = (
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity\n"
+        f"  WHERE application_name = '{TIMER}' AND datname = current_database()"
+        f" AND NOT EXISTS (SELECT FROM {SCHEMA}.arbiter WHERE state = 'armed')"
+    )
+    return (
+        sql(text=body(abort), fills=KEY_FILLS),
+        sql(text=f"SELECT state FROM {SCHEMA}.arbiter WHERE {KEY}", fills=KEY_FILLS),
+        sql(text=lift),
     )
 
 
@@ -269,7 +288,10 @@ def _turn(old: str, database: str, strangers: Sql) -> Step:
 
 def _open(new: str, database: str, fence: Fence) -> Step:
     roles = sorted({*fence.roles, *fence.exceptions})
-    may = f"SELECT count(*) FROM pg_roles WHERE rolcanlogin AND rolname = ANY ({_array(roles)})"
+    among = f"FROM pg_roles WHERE rolname = ANY ({_array(roles)})"
+    # A superuser that was there before may always log in: that does not make the server open.
+    is_open = f"SELECT count(*) > 0 {among} AND rolcanlogin AND NOT rolsuper"
+    closed = f"SELECT count(*) {among} AND NOT rolcanlogin"
     sql = partial(Sql, server=new, database=database)
     return Step(
         id=f"open@{new}",
@@ -278,11 +300,8 @@ def _open(new: str, database: str, fence: Fence) -> Step:
         why="The writes belong to it since the turn.",
         commands=(sql(text=body(_alter(roles, "LOGIN"))),),
         holds=(
-            Evidence(
-                ask=sql(text=may),
-                answer=str(len(roles)),
-                says=f"{len(roles)} roles may log in",
-            ),
+            Evidence(ask=sql(text=is_open), answer="t", says="application roles may log in"),
+            Evidence(ask=sql(text=closed), answer="0", says="none of them is kept out"),
         ),
         paused=True,
         after_turn=True,
@@ -308,7 +327,8 @@ def read_sequences(sequences: Sequence[str]) -> str:
 def sequence_values(values: Mapping[str, tuple[int, bool]]) -> str:
     """The rows that fill ``{values}``."""
     return ", ".join(
-        f"({quote_literal(name)}, {last}::bigint, {str(called).lower()})"
+        # Quoted: the sign of the smallest bigint would be applied after the cast, out of range.
+        f"({quote_literal(name)}, '{last}'::bigint, {str(called).lower()})"
         for name, (last, called) in values.items()
     )
 

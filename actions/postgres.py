@@ -5,16 +5,27 @@ Every text here is shown to the operator as it runs; identifiers come quoted.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from profiles.names import SCHEMA
 from profiles.steps import Evidence, Sql
 
-QUIET = (
-    "SET log_statement = 'none'",
-    "SET log_min_duration_statement = -1",
-    "SET log_min_error_statement = 'panic'",
-    "SET track_activities = off",
-)
-"""What keeps a session's statements out of the server's log and out of pg_stat_activity."""
+QUIET = {
+    "log_statement": "none",
+    "log_min_duration_statement": "-1",
+    "log_min_duration_sample": "-1",
+    "log_transaction_sample_rate": "0",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "track_activities": "off",
+    "pg_stat_statements.track_utility": "off",
+    "pgaudit.log": "none",
+}
+"""What keeps a session's statements, and errors in them, out of the server's log and views.
+
+The last two do nothing where those extensions are not loaded.
+"""
 
 HELPERS = f"""\
 CREATE SCHEMA IF NOT EXISTS {SCHEMA};
@@ -30,9 +41,11 @@ CREATE TABLE IF NOT EXISTS {SCHEMA}.proof (
   token text PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp())"""
 
 
-def quiet(server: str, database: str) -> tuple[Sql, ...]:
-    """Silence the session before a statement that holds a secret."""
-    return tuple(Sql(server=server, database=database, text=text) for text in QUIET)
+def quiet(server: str, database: str) -> Sql:
+    """Silences the session before a statement that holds a secret."""
+    values = ",\n  ".join(f"('{name}', '{value}')" for name, value in QUIET.items())
+    text = f"SELECT count(set_config(name, value, false)) FROM (VALUES\n  {values})"
+    return Sql(server=server, database=database, text=f"{text} AS s (name, value)")
 
 
 def answers(server: str, database: str, query: str, answer: str, says: str) -> Evidence:
@@ -40,6 +53,18 @@ def answers(server: str, database: str, query: str, answer: str, says: str) -> E
     return Evidence(ask=Sql(server=server, database=database, text=query), answer=answer, says=says)
 
 
+def conninfo(parts: Mapping[str, str]) -> str:
+    """libpq's connection string of these keywords (manual 32.1.1.1)."""
+    return " ".join(f"{key}={_conninfo_value(value)}" for key, value in parts.items())
+
+
 def body(statements: str) -> str:
     """Several statements as one, so that they happen together or not at all."""
     return f"DO $nightferry$ BEGIN\n{statements}\nEND $nightferry$"
+
+
+def _conninfo_value(value: str) -> str:
+    if re.fullmatch(r"[\w.:/@%+,{}-]+", value, re.ASCII):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
-from actions.postgres import answers, quiet
+from actions.postgres import answers, conninfo, quiet
 from actions.source import MAINTENANCE
+from connections.quoting import quote_literal
 from profiles.names import PUBLICATION, REPLICATION_ROLE, SCHEMA, SLOT, SUBSCRIPTION
 from profiles.steps import LooseEnd, Sql, Step
 
@@ -41,6 +42,7 @@ def make_slot(source: str, database: str, deadline_s: float) -> Step:
     """The slot, made by itself: it waits for transactions that began before, and blocks nobody."""
     sql = partial(Sql, server=source, database=database)
     count = f"SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{SLOT}'"
+    here = f"{count} AND database = {quote_literal(database)}"
     return Step(
         id=f"slot@{source}/{database}",
         phase="replication",
@@ -54,7 +56,7 @@ def make_slot(source: str, database: str, deadline_s: float) -> Step:
                 deadline_s=deadline_s,
             ),
         ),
-        holds=(answers(source, database, count, "1", "the slot is there"),),
+        holds=(answers(source, database, here, "1", "the slot is there"),),
         undo=(
             sql(
                 text="SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
@@ -88,18 +90,11 @@ def subscribe(
     ``address`` and ``port`` are the source's, as the destination sees it.
     """
     sql = partial(Sql, server=destination, database=database)
-    root = f" sslrootcert={tls_root_cert}" if tls_root_cert else ""
+    way = {"host": address, "port": str(port), "dbname": database, "sslmode": tls}
+    if tls_root_cert:
+        way["sslrootcert"] = tls_root_cert
     there = f"SELECT count(*) FROM pg_subscription WHERE subname = '{SUBSCRIPTION}' AND subenabled"
     gone = f"SELECT count(*) FROM pg_subscription WHERE subname = '{SUBSCRIPTION}'"
-    create = (
-        f"CREATE SUBSCRIPTION {SUBSCRIPTION}\n"
-        f"  CONNECTION 'host={address} port={port} dbname={_in_conninfo(database)}"
-        f" user={REPLICATION_ROLE} password={{password}} application_name={SUBSCRIPTION}"
-        f" sslmode={tls}{root}'\n"
-        f"  PUBLICATION {PUBLICATION}\n"
-        f"  WITH (create_slot = false, slot_name = '{SLOT}', copy_data = true, origin = none,"
-        " disable_on_error = true)"
-    )
     return Step(
         id=f"subscription@{destination}/{database}",
         phase="replication",
@@ -107,15 +102,15 @@ def subscribe(
         why="The destination fetches the rows itself; they never pass through this machine.",
         secrets=("password",),
         commands=(
-            *quiet(source, MAINTENANCE),
+            quiet(source, MAINTENANCE),
             Sql(
                 server=source,
                 database=MAINTENANCE,
                 text=f"ALTER ROLE {REPLICATION_ROLE} PASSWORD '{{verifier}}'",
                 fills=("verifier",),
             ),
-            *quiet(destination, database),
-            sql(text=create, fills=("password",)),
+            quiet(destination, database),
+            sql(text=_create_subscription(way), fills=("password",)),
         ),
         holds=(answers(destination, database, there, "1", "the subscription is enabled"),),
         undo=(sql(text=f"DROP SUBSCRIPTION IF EXISTS {SUBSCRIPTION}"),),
@@ -183,7 +178,16 @@ SELECT 'waiting for ' || coalesce(string_agg(format('pid %s (%s, open %s s)', pi
     FROM pg_stat_activity WHERE query LIKE '%pg_create_logical_replication_slot%')"""
 
 
-def _in_conninfo(database: str) -> str:
-    plain = database.replace("_", "").replace("-", "").isalnum()
-    escaped = database.replace("\\", "\\\\").replace("'", "\\'").replace("'", "''")
-    return database if plain else f"''{escaped}''"
+def _create_subscription(way: Mapping[str, str]) -> str:
+    login = {
+        "user": REPLICATION_ROLE,
+        "password": "{password}",
+        "application_name": SUBSCRIPTION,
+    }
+    return (
+        f"CREATE SUBSCRIPTION {SUBSCRIPTION}\n"
+        f"  CONNECTION {quote_literal(conninfo({**way, **login}))}\n"
+        f"  PUBLICATION {PUBLICATION}\n"
+        f"  WITH (create_slot = false, slot_name = '{SLOT}', copy_data = true, origin = none,"
+        " disable_on_error = true)"
+    )

@@ -13,7 +13,6 @@ attempt never touches the next. RESUME of a pool that is not paused is an error 
 """
 
 import contextlib
-import glob
 import os
 import signal
 import socket
@@ -34,9 +33,8 @@ def main(argv: List[str]) -> int:
     if argv[0] == "stands":
         print("standing" if running(argv[1]) else "not there")
         return 0
-    for pattern in argv[1:]:
-        for token in glob.glob(pattern):
-            lift(token)
+    for token in argv[1:]:
+        lift(token)
     return 0
 
 
@@ -137,15 +135,15 @@ def ask(path: str, statement: bytes) -> int:
         os.setgroups([])
         os.setgid(owner.st_gid)
         os.setuid(owner.st_uid)
-    link = socket.socket(socket.AF_UNIX)
-    link.settimeout(ANSWER_S)
-    link.connect(path)
-    body = struct.pack("!i", 196608) + b"user\0pgbouncer\0database\0pgbouncer\0\0"
-    link.sendall(struct.pack("!i", len(body) + 4) + body)
-    if not answered(link):
-        return 1
-    link.sendall(b"Q" + struct.pack("!i", len(statement) + 5) + statement + b"\0")
-    return 0 if answered(link) else 1
+    with socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(ANSWER_S)
+        link.connect(path)
+        body = struct.pack("!i", 196608) + b"user\0pgbouncer\0database\0pgbouncer\0\0"
+        link.sendall(struct.pack("!i", len(body) + 4) + body)
+        if not answered(link):
+            return 1
+        link.sendall(b"Q" + struct.pack("!i", len(statement) + 5) + statement + b"\0")
+        return 0 if answered(link) else 1
 
 
 def answered(link: socket.socket) -> bool:

@@ -18,13 +18,20 @@ LIST_SETTINGS = (
     "local_preload_libraries, search_path, session_preload_libraries, shared_preload_libraries,"
     " temp_tablespaces, unix_socket_directories"
 )
-"""Parameters whose stored value is a quoted list already (GUC_LIST_QUOTE in the sources)."""
+"""Parameters whose value is stored as a list of identifiers (GUC_LIST_QUOTE in the sources)."""
+
+_VALUE = "substr(entry, strpos(entry, '=') + 1)"
 
 _ASSIGNMENT = f"""\
 split_part(entry, '=', 1), CASE WHEN split_part(entry, '=', 1) =
       ANY (string_to_array('{LIST_SETTINGS}', ', '))
-    THEN substr(entry, strpos(entry, '=') + 1)
-    ELSE quote_literal(substr(entry, strpos(entry, '=') + 1)) END"""
+    THEN (SELECT coalesce(string_agg(quote_literal(CASE WHEN part[1] LIKE '"%'
+          THEN replace(substr(part[1], 2, length(part[1]) - 2), '""', '"')
+          ELSE part[1] END), ', ' ORDER BY at), '''''')
+        FROM regexp_matches({_VALUE}, '"(?:[^"]|"")*"|[^,"[:space:]]+', 'g')
+          WITH ORDINALITY AS found (part, at))
+    ELSE quote_literal({_VALUE}) END"""
+"""Name and value of a setting, the latter as SET takes it: a list as its members, each quoted."""
 
 
 def copy_roles(source: str, destination: str, wizard: str, roles: Sequence[str]) -> Step:
@@ -37,9 +44,10 @@ def copy_roles(source: str, destination: str, wizard: str, roles: Sequence[str])
     names = ", ".join(quote_literal(name) for name in roles)
     closed = (
         "SELECT count(*), count(*) FILTER (WHERE rolcanlogin AND NOT rolreplication"
-        f" AND rolname <> {quote_literal(wizard)} AND oid <> 10)"
+        f" AND NOT rolsuper AND rolname <> {quote_literal(wizard)})"
         f" FROM pg_roles WHERE rolname IN ({names})"
     )
+    fingerprint = _role_fingerprint(names)
     return Step(
         id=f"roles@{destination}",
         phase="replication",
@@ -52,7 +60,7 @@ def copy_roles(source: str, destination: str, wizard: str, roles: Sequence[str])
                 text=_role_statements(wizard, names),
                 captures="statements",
             ),
-            *quiet(destination, MAINTENANCE),
+            quiet(destination, MAINTENANCE),
             Sql(
                 server=destination,
                 database=MAINTENANCE,
@@ -67,6 +75,11 @@ def copy_roles(source: str, destination: str, wizard: str, roles: Sequence[str])
                 closed,
                 f"{len(roles)} 0",
                 f"{len(roles)} roles are there, no application role can log in",
+            ),
+            Evidence(
+                ask=Sql(server=destination, database=MAINTENANCE, text=fingerprint),
+                same_as=Sql(server=source, database=MAINTENANCE, text=fingerprint),
+                says="passwords, settings and memberships are the same on both sides",
             ),
         ),
     )
@@ -93,7 +106,7 @@ def create_database(destination: str, database: str, owner: str, options: str) -
 
 
 def copy_settings(source: str, destination: str, database: str) -> Step:
-    """The database's own settings and rights, and the settings of roles within it."""
+    """The database's settings, rights, limit and comment, and the settings of roles within it."""
     fingerprint = _database_fingerprint(database)
     return Step(
         id=f"settings@{destination}/{database}",
@@ -142,28 +155,56 @@ SELECT string_agg(statement, E'\\n' ORDER BY rank, statement) FROM (
   SELECT 1 AS rank, format('IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = %1$L) THEN'
       ' CREATE ROLE %1$I WITH %2$s;'
       ' ELSIF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = %1$L) THEN'
-      ' ALTER ROLE %1$I WITH %2$s; END IF;', rolname, {attributes}) AS statement
+      ' ALTER ROLE %1$I WITH %2$s; ALTER ROLE %1$I RESET ALL; END IF;', rolname,
+      {attributes}) AS statement
     FROM pg_authid WHERE rolname IN ({names})
   UNION ALL
   SELECT 2, format('GRANT %I TO %I WITH ADMIN %s, INHERIT %s, SET %s;', g.rolname, m.rolname,
-      admin_option::text, inherit_option::text, set_option::text)
+      bool_or(admin_option)::text, bool_or(inherit_option)::text, bool_or(set_option)::text)
     FROM pg_auth_members a JOIN pg_authid g ON g.oid = a.roleid JOIN pg_authid m ON m.oid = a.member
-    WHERE m.rolname IN ({names}) AND m.oid <> 10
+    WHERE m.rolname IN ({names}) AND m.oid <> 10 GROUP BY g.rolname, m.rolname
   UNION ALL
   SELECT 3, format('ALTER ROLE %I SET %I TO %s;', rolname, {_ASSIGNMENT})
     FROM pg_db_role_setting JOIN pg_authid r ON r.oid = setrole, unnest(setconfig) AS entry
     WHERE setdatabase = 0 AND rolname IN ({names})
   UNION ALL
   SELECT 4, format('COMMENT ON ROLE %I IS %L;', rolname, shobj_description(oid, 'pg_authid'))
-    FROM pg_authid WHERE rolname IN ({names}) AND shobj_description(oid, 'pg_authid') IS NOT NULL
+    FROM pg_authid WHERE rolname IN ({names}) AND NOT rolsuper
+) AS s"""
+
+
+def _digest(text: str) -> str:
+    """Not md5, which a server on a FIPS system refuses."""
+    return f"encode(sha256(convert_to({text}, 'UTF8')), 'hex')"
+
+
+_ENTRIES = _digest("""coalesce(string_agg(entry, E'\\n' ORDER BY entry COLLATE "C"), '')""")
+
+
+def _role_fingerprint(names: str) -> str:
+    """Of all but LOGIN, which the fence and the opening change, and of superusers."""
+    return f"""\
+SELECT count(*), {_ENTRIES} FROM (
+  SELECT concat_ws('|', rolname, rolinherit, rolcreaterole, rolcreatedb, rolreplication,
+      rolbypassrls, rolconnlimit, {_digest("rolpassword")}, rolvaliduntil,
+      shobj_description(r.oid, 'pg_authid'),
+      (SELECT string_agg(value, ',' ORDER BY value) FROM unnest(s.setconfig) AS value)) AS entry
+    FROM pg_authid r LEFT JOIN pg_db_role_setting s ON s.setrole = r.oid AND s.setdatabase = 0
+    WHERE rolname IN ({names}) AND NOT rolsuper
+  UNION ALL
+  SELECT concat_ws('|', g.rolname, m.rolname, bool_or(admin_option), bool_or(inherit_option),
+      bool_or(set_option))
+    FROM pg_auth_members a JOIN pg_authid g ON g.oid = a.roleid JOIN pg_authid m ON m.oid = a.member
+    WHERE m.rolname IN ({names}) AND NOT m.rolsuper GROUP BY g.rolname, m.rolname
 ) AS s"""
 
 
 def _database_statements(database: str) -> str:
     name = quote_literal(database)
     return f"""\
-SELECT coalesce(string_agg(statement, E'\\n' ORDER BY rank), 'NULL;') FROM (
-  SELECT 1 AS rank, format('REVOKE ALL ON DATABASE %I FROM PUBLIC;', datname) AS statement
+SELECT string_agg(statement, E'\\n' ORDER BY rank, statement) FROM (
+  SELECT 1 AS rank, format('REVOKE ALL ON DATABASE %I FROM PUBLIC, %I;', datname,
+      pg_get_userbyid(datdba)) AS statement
     FROM pg_database WHERE datname = {name} AND datacl IS NOT NULL
   UNION ALL
   SELECT 2, format('GRANT %s ON DATABASE %I TO %s%s;', privilege_type, datname,
@@ -180,13 +221,17 @@ SELECT coalesce(string_agg(statement, E'\\n' ORDER BY rank), 'NULL;') FROM (
     FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase
       JOIN pg_roles r ON r.oid = setrole, unnest(setconfig) AS entry
     WHERE datname = {name}
+  UNION ALL
+  SELECT 5, format('ALTER DATABASE %I CONNECTION LIMIT %s; COMMENT ON DATABASE %I IS %L;', datname,
+      datconnlimit, datname, shobj_description(oid, 'pg_database'))
+    FROM pg_database WHERE datname = {name}
 ) AS s"""
 
 
 def _database_fingerprint(database: str) -> str:
     name = quote_literal(database)
     return f"""\
-SELECT count(*), md5(coalesce(string_agg(entry, E'\\n' ORDER BY entry), '')) FROM (
+SELECT count(*), {_ENTRIES} FROM (
   SELECT concat_ws(' ', CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee) END, privilege_type,
       is_grantable) AS entry
     FROM pg_database, aclexplode(datacl) WHERE datname = {name}
@@ -196,4 +241,7 @@ SELECT count(*), md5(coalesce(string_agg(entry, E'\\n' ORDER BY entry), '')) FRO
     FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase
       LEFT JOIN pg_roles r ON r.oid = setrole, unnest(setconfig) AS value
     WHERE datname = {name}
+  UNION ALL
+  SELECT concat_ws(' ', datconnlimit, shobj_description(oid, 'pg_database'))
+    FROM pg_database WHERE datname = {name}
 ) AS s"""

@@ -7,35 +7,25 @@ and triggers after it (2.8 times faster than all indexes first, measured on 2 GB
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from actions.postgres import answers
-from profiles.names import SCHEMA
+from actions.postgres import answers, conninfo
+from profiles.names import SCHEMA, SUBSCRIPTION
 from profiles.profile import Server
 from profiles.steps import Evidence, Shell, Sql, Step, quoted
 
 LATER = (
     "INDEX|INDEX ATTACH|FK CONSTRAINT|TRIGGER|EVENT TRIGGER|STATISTICS"
-    "|COMMENT [^ ]+ (INDEX|CONSTRAINT|TRIGGER|EVENT TRIGGER|STATISTICS)"
+    "|COMMENT .*(INDEX|CONSTRAINT|TRIGGER|STATISTICS)"
 )
-"""Kinds of entries in pg_restore's list that wait until the data is there."""
+"""Kinds of entries in pg_restore's list that wait until the data is there, and their comments.
+
+A comment that only looks as if it were for one of these waits too, which does no harm.
+"""
 
 DUMP_TRIES = 20
 """pg_dump gives up on a lock after a second, so as never to stand in front of the application."""
-
-
-def conninfo(server: Server, database: str, tls: str) -> str:
-    """libpq's connection string, without a password (manual 32.1.1)."""
-    parts = {
-        "host": server.address,
-        "port": str(server.port),
-        "user": server.user,
-        "dbname": database,
-        "sslmode": tls,
-    }
-    if server.tls_root_cert:
-        parts["sslrootcert"] = server.tls_root_cert
-    return " ".join(f"{key}={_conninfo_value(value)}" for key, value in parts.items())
 
 
 def schema_first(
@@ -58,19 +48,11 @@ def schema_first(
     dump = (
         f"{quoted(tools + '/pg_dump')} --format=custom --schema-only --no-publications"
         f" --no-subscriptions --exclude-schema={SCHEMA} --lock-wait-timeout=1s --no-password"
-        f" --file={work}/schema.dump -d {quoted(conninfo(source, database, tls[0]))}"
-    )
-    early = " ".join(f"-e {quoted(f' INDEX {schema} {name} ')}" for schema, name in early_indexes)
-    keep = f" | grep -vF {early}" if early else ""
-    lists = (
-        f"cd {work} && {quoted(tools + '/pg_restore')} -l schema.dump | grep -v '^;' > all.list;\n"
-        f"grep -E '^[0-9]+; [0-9]+ [0-9]+ ({LATER}) ' all.list{keep} > later.list;\n"
-        "grep -vxFf later.list all.list > first.list; wc -l < first.list"
+        f" --file={work}/schema.dump -d {_login(source, database, tls[0])}"
     )
     restore = (
         f"{quoted(tools + '/pg_restore')} --exit-on-error --single-transaction --no-password"
-        f" -L {work}/first.list -d {quoted(conninfo(destination, database, tls[1]))}"
-        f" {work}/schema.dump"
+        f" -L {work}/first.list -d {_login(destination, database, tls[1])} {work}/schema.dump"
     )
     return Step(
         id=f"schema@{destination.name}/{database}",
@@ -85,7 +67,7 @@ def schema_first(
                 passwords_for=(source.name,),
                 deadline_s=600.0,
             ),
-            Shell(host=None, line=lists),
+            Shell(host=None, line=_lists(work, tools, early_indexes)),
             Shell(host=None, line=restore, passwords_for=(destination.name,), deadline_s=600.0),
         ),
         holds=(_same(source.name, destination.name, database, _TABLES, "tables and keys"),),
@@ -97,26 +79,34 @@ def schema_later(
     source: Server, destination: Server, database: str, *, tls: str, tools: str, folder: Path
 ) -> Step:
     """Restore what was left for after the data. Run again, it starts over."""
+    sql = partial(Sql, server=destination.name, database=database)
     work = quoted(str(folder))
     restore = (
         f"{quoted(tools + '/pg_restore')} --clean --if-exists --jobs=4 --no-password"
         f" --exit-on-error -L {work}/later.list"
-        f" -d {quoted(conninfo(destination, database, tls))} {work}/schema.dump"
+        f" -d {_login(destination, database, tls)} {work}/schema.dump"
     )
     return Step(
         id=f"indexes@{destination.name}/{database}",
         phase="replication",
         title="Make secondary indexes, foreign keys and triggers",
-        why="The data is there: each is made in one pass over it.",
+        why="The data is there: each is made in one pass over it. Changes are applied again"
+        " afterwards: beside a foreign key in the making one could end in a deadlock.",
         commands=(
+            sql(text=f"ALTER SUBSCRIPTION {SUBSCRIPTION} DISABLE"),
+            sql(text=_APPLYING, until="0"),
             Shell(
                 host=None,
                 line=restore,
                 passwords_for=(destination.name,),
                 deadline_s=86400.0,
             ),
+            sql(text=f"ALTER SUBSCRIPTION {SUBSCRIPTION} ENABLE"),
         ),
-        holds=(_same(source.name, destination.name, database, _LATER_COUNTS, "indexes and keys"),),
+        holds=(
+            _same(source.name, destination.name, database, _LATER_COUNTS, "indexes and keys"),
+            answers(destination.name, database, _ENABLED, "t", "changes are applied again"),
+        ),
         deadline_s=86400.0,
         meanwhile=Sql(server=destination.name, database=database, text=_INDEX_PROGRESS),
     )
@@ -179,6 +169,9 @@ SELECT count(*) FILTER (WHERE c.relkind IN ('i', 'I')),
   LEFT JOIN pg_index i ON i.indexrelid = c.oid
   WHERE {_OURS} AND coalesce(i.indisvalid, true)"""
 
+_APPLYING = f"SELECT count(pid) FROM pg_stat_subscription WHERE subname = '{SUBSCRIPTION}'"
+_ENABLED = f"SELECT subenabled FROM pg_subscription WHERE subname = '{SUBSCRIPTION}'"
+
 _INDEX_PROGRESS = """\
 SELECT format('making %s: %s, %s of %s blocks', p.index_relid::regclass, p.phase, p.blocks_done,
     p.blocks_total) FROM pg_stat_progress_create_index p ORDER BY p.pid LIMIT 1"""
@@ -192,8 +185,26 @@ def _same(source: str, destination: str, database: str, query: str, what: str) -
     )
 
 
-def _conninfo_value(value: str) -> str:
-    if value and not any(letter in value for letter in " '\\"):
-        return value
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+def _lists(work: str, tools: str, early_indexes: Sequence[tuple[str, str]]) -> str:
+    """Divides what was dumped into first.list and later.list; says how much comes first."""
+    early = " ".join(f"-e {quoted(f' INDEX {schema} {name} ')}" for schema, name in early_indexes)
+    keep = f" | grep -vF {early}" if early else ""
+    return (
+        f"cd {work} && {quoted(tools + '/pg_restore')} -l schema.dump | grep -v '^;' > all.list;\n"
+        f"grep -E '^[0-9]+; [0-9]+ [0-9]+ ({LATER}) ' all.list{keep} > later.list;\n"
+        "grep -vxFf later.list all.list > first.list; wc -l < first.list"
+    )
+
+
+def _login(server: Server, database: str, tls: str) -> str:
+    """libpq's connection string of our own login, without a password; quoted for /bin/sh."""
+    parts = {
+        "host": server.address,
+        "port": str(server.port),
+        "user": server.user,
+        "dbname": database,
+        "sslmode": tls,
+    }
+    if server.tls_root_cert:
+        parts["sslrootcert"] = server.tls_root_cert
+    return quoted(conninfo(parts))

@@ -6,6 +6,7 @@ Each of these is a loan: its step carries its own undo, and stays a loose end un
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from functools import partial
 
 from actions.postgres import HELPERS, answers, body
@@ -18,8 +19,13 @@ MAINTENANCE = "postgres"
 """The database in which statements about the whole cluster run."""
 
 
-def alter_system(server: str, name: str, value: str, before: str | None) -> Step:
-    """Set a configuration parameter; ``before`` is what postgresql.auto.conf said until now."""
+def alter_system(
+    server: str, name: str, value: str, before: str | None, *, at_restart: bool
+) -> Step:
+    """Set a configuration parameter; ``before`` is what postgresql.auto.conf said until now.
+
+    ``at_restart``: a running server takes it only at its next start.
+    """
     sql = partial(Sql, server=server, database=MAINTENANCE)
     undo = f"RESET {name}" if before is None else f"SET {name} = {quote_literal(before)}"
     in_file = (
@@ -30,7 +36,9 @@ def alter_system(server: str, name: str, value: str, before: str | None) -> Step
         id=f"{name}@{server}",
         phase="preflight",
         title=f"Set {name} = {value} on {server}",
-        why="It takes effect at the server's next restart, which is yours to choose.",
+        why="It takes effect at the server's next restart, which is yours to choose."
+        if at_restart
+        else "It takes effect at once; nobody is disturbed by it.",
         commands=(
             sql(text=f"ALTER SYSTEM SET {name} = {quote_literal(value)}"),
             sql(text="SELECT pg_reload_conf()"),
@@ -52,22 +60,24 @@ def alter_system(server: str, name: str, value: str, before: str | None) -> Step
     )
 
 
-def restart(server: str, name: str, value: str) -> Step:
-    """A restart the operator does, at a time of their choosing; never done by the wizard."""
+def restart(server: str, settings: Mapping[str, str]) -> Step:
+    """A restart the operator does, at a time of their choosing, for all of these settings."""
+    wanted = ", ".join(f"{name} = {value}" for name, value in settings.items())
     return Step(
         id=f"restart@{server}",
         phase="preflight",
-        title=f"Restart {server}, so that {name} takes effect",
+        title=f"Restart {server}, so that {', '.join(settings)} takes effect",
         why="A restart ends every session: it is never done by the wizard.",
-        commands=(Words(text=f"Restart PostgreSQL on {server}, for {name} = {value}."),),
-        holds=(
+        commands=(Words(text=f"Restart PostgreSQL on {server}, for {wanted}."),),
+        holds=tuple(
             answers(
                 server,
                 MAINTENANCE,
                 f"SELECT current_setting({quote_literal(name)})",
                 value,
                 f"{name} is {value} in the running server",
-            ),
+            )
+            for name, value in settings.items()
         ),
         by_hand=True,
         deadline_s=30.0,
@@ -99,18 +109,24 @@ def open_door(source: Server, destination: Server, database: str, hba: str, *, t
     if source.host is None:
         commands = (Words(text=f"Put this line first in {hba} and reload: {line}"),)
         undo = (Words(text=f"Take this line out of {hba} and reload: {line}"),)
+    address = _hba_address(destination.address).partition("/")[0]
     rules = (
         "SELECT count(*) FROM pg_hba_file_rules WHERE error IS NULL"
         f" AND user_name = ARRAY[{quote_literal(REPLICATION_ROLE)}]"
         f" AND database = ARRAY[{quote_literal(database)}]"
     )
+    here = f"{rules} AND address = {quote_literal(address)}"
+    read = "SELECT (pg_stat_file(current_setting('hba_file'))).modification <= pg_conf_load_time()"
     return Step(
         id=f"hba@{source.name}",
         phase="replication",
         title=f"Let {destination.name} in, to read {database} only",
         why="A subscription logs in to the database itself; one line names the one address.",
         commands=commands,
-        holds=(answers(source.name, MAINTENANCE, rules, "1", "pg_hba.conf holds the line"),),
+        holds=(
+            answers(source.name, MAINTENANCE, here, "1", "pg_hba.conf holds the line"),
+            answers(source.name, MAINTENANCE, read, "t", "the server has read it since"),
+        ),
         undo=undo,
         undone=(answers(source.name, MAINTENANCE, rules, "0", "the line is gone"),),
         leaves=LooseEnd(
@@ -125,18 +141,28 @@ def open_door(source: Server, destination: Server, database: str, hba: str, *, t
     )
 
 
-def replication_role(source: str) -> Step:
+def replication_role(source: str, database: str) -> Step:
     """The role the subscription logs in as; it gets its password when the subscription is made."""
     sql = partial(Sql, server=source, database=MAINTENANCE)
+    name, value = quote_ident(database), quote_literal(database)
     make = (
         f"IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{REPLICATION_ROLE}') THEN\n"
         f"  CREATE ROLE {REPLICATION_ROLE};\nEND IF;\n"
         f"ALTER ROLE {REPLICATION_ROLE} WITH LOGIN REPLICATION BYPASSRLS;\n"
-        f"GRANT pg_read_all_data TO {REPLICATION_ROLE};"
+        f"GRANT pg_read_all_data TO {REPLICATION_ROLE};\n"
+        f"IF NOT has_database_privilege('{REPLICATION_ROLE}', {value}, 'CONNECT') THEN\n"
+        f"  GRANT CONNECT ON DATABASE {name} TO {REPLICATION_ROLE};\nEND IF;"
+    )
+    drop = (
+        "IF EXISTS (SELECT FROM pg_database, aclexplode(datacl) WHERE pg_get_userbyid(grantee)"
+        f" = '{REPLICATION_ROLE}' AND datname = {value}) THEN\n"
+        f"  REVOKE CONNECT ON DATABASE {name} FROM {REPLICATION_ROLE};\nEND IF;\n"
+        f"DROP ROLE IF EXISTS {REPLICATION_ROLE};"
     )
     there = (
         f"SELECT count(*) FROM pg_roles WHERE rolname = '{REPLICATION_ROLE}' AND rolcanlogin"
         " AND rolreplication AND rolbypassrls AND pg_has_role(oid, 'pg_read_all_data', 'USAGE')"
+        f" AND has_database_privilege(oid, {value}, 'CONNECT')"
     )
     gone = f"SELECT count(*) FROM pg_roles WHERE rolname = '{REPLICATION_ROLE}'"
     return Step(
@@ -146,7 +172,7 @@ def replication_role(source: str) -> Step:
         why="BYPASSRLS, because row security would copy fewer rows without a word.",
         commands=(sql(text=body(make)),),
         holds=(answers(source, MAINTENANCE, there, "1", "the role is there, with its rights"),),
-        undo=(sql(text=f"DROP ROLE IF EXISTS {REPLICATION_ROLE}"),),
+        undo=(sql(text=body(drop)),),
         undone=(answers(source, MAINTENANCE, gone, "0", "the role is gone"),),
         leaves=LooseEnd(
             id=f"role@{source}",

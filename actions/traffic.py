@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from actions.postgres import answers, body
 from connections.quoting import quote_ident, quote_literal
 from profiles.names import SCHEMA
-from profiles.profile import ByHand, ConnectionFile, Endpoint, PgBouncer, Server
+from profiles.profile import ByHand, ConnectionFile, PgBouncer, Server
 from profiles.steps import (
     Command,
     Evidence,
@@ -36,21 +39,7 @@ def lower_login_retry(pool: PgBouncer, before: str | None) -> Step:
     ``before``: the line that sets it in the ini now, None where none does.
     """
     line = f"{RETRY} = 1"
-    change = Replace(section="pgbouncer", line_starts=RETRY, old=before or "", new=line)
-    edit = (
-        FileEdit(host=pool.name, path=pool.config, section_lines=(("pgbouncer", line),))
-        if before is None
-        else FileEdit(host=pool.name, path=pool.config, replace=(change,))
-    )
-    back = (
-        FileEdit(host=pool.name, path=pool.config, remove=(line,))
-        if before is None
-        else FileEdit(
-            host=pool.name,
-            path=pool.config,
-            replace=(Replace(section="pgbouncer", line_starts=RETRY, old=line, new=before),),
-        )
-    )
+    edit, back = _exchanged(pool, before, line), _exchanged(pool, line, before)
     reload = Pooler(endpoint=pool.name, text="RELOAD")
     shows = Pooler(endpoint=pool.name, text="SHOW CONFIG", row=("key", RETRY), columns=("value",))
     value = "15" if before is None else before.partition("=")[2].strip()
@@ -87,7 +76,7 @@ def prepare_proof(new: str, database: str, endpoint: PgBouncer | ConnectionFile)
         f" AND has_schema_privilege({quote_literal(client)}, '{SCHEMA}', 'USAGE')"
     )
     return Step(
-        id=f"proof@{new}/{endpoint.name}",
+        id=f"proof@{endpoint.name}",
         phase="cutover",
         title=f"Prepare the write through {endpoint.name} that proves the switch",
         why="It goes with the helper tables.",
@@ -126,32 +115,36 @@ def by_hand(endpoint: ByHand) -> Step:
 
 def read_endpoint(endpoint: PgBouncer | ConnectionFile, old: Server, new: Server) -> Step:
     """A read endpoint, switched after the stretch: nothing waits for it."""
-    if isinstance(endpoint, ConnectionFile):
-        step = _point_file(endpoint)
-        commands, holds = step.commands, step.holds
-    else:
-        step = _point_pool(endpoint, old, new)
-        commands, holds = step.commands, step.holds
-    return Step(
-        id=step.id,
-        phase="cutover",
+    step = (
+        _point_file(endpoint)
+        if isinstance(endpoint, ConnectionFile)
+        else _point_pool(endpoint, old, new)
+    )
+    return msgspec.structs.replace(
+        step,
         title=f"Point {endpoint.name} (read) at {new.name}",
-        commands=commands,
-        holds=holds,
+        why="Nothing waits for it: it is switched once the writes have moved.",
         danger="changes a server's configuration",
         servers=(endpoint.name,),
-        after_turn=True,
+        paused=False,
     )
 
 
-def switched(endpoint: Endpoint) -> bool:
-    """Can we switch it ourselves?"""
-    return not isinstance(endpoint, ByHand)
+def _exchanged(pool: PgBouncer, old: str | None, new: str | None) -> FileEdit:
+    """One line of the ini's own section for another; None is no line."""
+    section = "pgbouncer"
+    if old is None:
+        assert new is not None
+        return FileEdit(host=pool.name, path=pool.config, section_lines=((section, new),))
+    if new is None:
+        return FileEdit(host=pool.name, path=pool.config, remove=(old,))
+    change = Replace(section=section, line_starts=RETRY, old=old, new=new)
+    return FileEdit(host=pool.name, path=pool.config, replace=(change,))
 
 
 def _timer(pool: PgBouncer) -> Step:
     socket = f"{pool.admin_socket}/.s.PGSQL.{pool.port}"
-    run = shlex.join([sys.executable, str(RESUME_TIMER)])
+    run = shlex.join([sys.executable, "-I", "-S", str(RESUME_TIMER)])
     words = f"{shlex.quote(socket)} {shlex.quote(pool.database)}"
     token = "{folder}/resume-" + shlex.quote(pool.name) + "-{attempt}"
     fills = ("folder", "attempt")
@@ -244,8 +237,10 @@ def _point_file(endpoint: ConnectionFile) -> Step:
             for was, becomes in endpoint.replace.items()
         ),
     )
-    count = " && ".join(
-        f"grep -cF {shlex.quote(becomes)} {shlex.quote(endpoint.path)}"
+    path = shlex.quote(endpoint.path)
+    # Comments may tell of either server; as a part of a longer word it is another one.
+    count = "\n".join(
+        f"grep -v '^[[:space:]]*#' {path} | grep -cE -e {shlex.quote(_word(becomes))}"
         for becomes in endpoint.replace.values()
     )
     commands: tuple[Command, ...] = (edit,)
@@ -286,3 +281,9 @@ def _written(endpoint: PgBouncer | ConnectionFile, new: str, database: str) -> S
         paused=True,
         after_turn=True,
     )
+
+
+def _word(text: str) -> str:
+    """The text as grep -E finds it where it does not go on, as `profiles.steps` edits it."""
+    escaped = re.sub(r"[][\\.^$*+?(){}|]", r"\\\g<0>", text)
+    return escaped + ("([^[:alnum:]_.-]|$)" if text[-1].isalnum() else "")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from checks.check import Asks, Look, Said
+from checks.check import Asks, Look, Row, Said
 from checks.figures import number, several
 from checks.queries import ask
 from connections.quoting import quote_literal
@@ -94,18 +94,18 @@ async def after_the_turn(look: Look, name: str) -> Said:
 async def ahead_of_columns(look: Look, side: str) -> Said:
     """Is every owned sequence past the largest value in its column?"""
     session = look.on(side)
-    values = await read_values(session)
     owned = [row for row in (await ask(session, "fact_sequences")).rows if row["owner_table"]]
-    late = []
-    for row in owned:
-        value, extreme = (
-            values[row["quoted"]],
-            "max" if values[row["quoted"]].increment > 0 else "min",
-        )
-        query = f"SELECT {extreme}({row['owner_column']}) FROM {row['owner_table']}"
-        largest = await session.value(query)
-        if largest is not None and _taken(value, int(largest)):
-            late.append(f"{row['quoted']} ({value.next}, taken up to {largest})")
+    # The columns first: rows that come in meanwhile have taken their numbers before we look.
+    steps = {row["name"]: int(row["increment"]) for row in (await ask(session, "sequences")).rows}
+    largest = {
+        row["quoted"]: await _outermost(session, row, steps[row["quoted"]]) for row in owned
+    }
+    values = await read_values(session)
+    late = [
+        f"{name} ({values[name].next}, taken up to {taken})"
+        for name, taken in largest.items()
+        if taken is not None and _taken(values[name], taken)
+    ]
     figure = f"{number(len(owned), 'owned sequence')}, none behind its column"
     evidence = "SELECT max(column) FROM table, for each"
     if not late:
@@ -117,6 +117,14 @@ async def ahead_of_columns(look: Look, side: str) -> Said:
         evidence=evidence,
         todo="SELECT setval(…) beyond the largest value.",
     )
+
+
+async def _outermost(session: Asks, row: Row, step: int) -> int | None:
+    """The last number in use, in the direction in which the sequence counts."""
+    extreme = "max" if step > 0 else "min"
+    query = f"SELECT {extreme}({row['owner_column']}) FROM {row['owner_table']}"
+    found = await session.value(query)
+    return None if found is None else int(found)
 
 
 def _taken(value: Value, largest: int) -> bool:

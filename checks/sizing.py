@@ -39,7 +39,7 @@ async def physical(look: Look, name: str) -> Said:
     same = f"both are {old}" if old == new else f"{old} and {new} differ"
     return Said(
         verdict="note",
-        figure=f"not in this version; the same major version on both sides: {same}",
+        figure=f"physical replication: not in this version; needs the same major: {same}",
         says="It would also need the same CPU architecture, C library and locales on both hosts, "
         "and an empty data directory; it moves every database of the server.",
     )
@@ -75,7 +75,7 @@ async def way_back(look: Look, name: str) -> Said:
     """Is there a way back after the switch?"""
     return Said(
         verdict="note",
-        figure="not in this version",
+        figure="way back: not in this version",
         says="Before the turn everything is undone by itself; after it the old server keeps what "
         "it had at the turn, and nothing newer.",
     )

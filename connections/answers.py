@@ -54,6 +54,15 @@ def tail_of(output: str) -> str:
     return lines[-1].strip()[-TAIL_CHARACTERS:] if lines else ""
 
 
+def complaint_of(output: str) -> str:
+    """What a program that failed complains of: the first error it names, else its last line.
+
+    One that works in parallel says in its last line only that a worker of it has ended.
+    """
+    errors = [line.strip() for line in output.splitlines() if "error:" in line.lower()]
+    return errors[0][:TAIL_CHARACTERS] if errors else tail_of(output)
+
+
 def secrets_in(values: Mapping[str, str]) -> tuple[str, ...]:
     """The secrets among the values that fill a step's commands."""
     return tuple(values[name] for name in SECRET_NAMES if values.get(name))

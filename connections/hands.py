@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from connections.answers import (
     SECRET_NAMES,
+    complaint_of,
     hidden,
     hush,
     line_of,
@@ -166,7 +167,7 @@ class Work:
             case Shell() as ask:
                 ran = await self._ran(ask, fill(ask.line, ask.fills, values))
                 if ran.code:
-                    return False, f"exit code {ran.code}: {tail_of(ran.err or ran.out)}"
+                    return False, f"exit code {ran.code}: {complaint_of(ran.err or ran.out)}"
                 said = ran.out.strip()
             case Pooler() as ask:
                 said = (await self._pooler(ask)).answer
@@ -222,7 +223,7 @@ class Work:
         line = fill(command.line, command.fills, values)
         ran = await self._ran(command, line)
         if ran.code:
-            said = f"exit code {ran.code}: {tail_of(ran.err or ran.out)}"
+            said = f"exit code {ran.code}: {complaint_of(ran.err or ran.out)}"
             raise HostError(
                 host_of(self._reach.profile, command.host).name, f"run {in_short(line)}", said
             )

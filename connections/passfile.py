@@ -31,6 +31,12 @@ def passfile(folder: Path, logins: Iterable[tuple[Server, str]]) -> Iterator[Pat
         Path(name).unlink(missing_ok=True)
 
 
+def clear_left(folder: Path) -> None:
+    """Remove what a killed engine left behind; nothing of ours may be running there."""
+    for left in folder.glob(f"{PREFIX}*"):
+        left.unlink(missing_ok=True)
+
+
 def _lines(server: Server, password: str) -> list[str]:
     """One line for each way the server may be called; libpq takes the first that fits."""
     places = [(server.address, server.port)]

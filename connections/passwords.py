@@ -6,16 +6,26 @@ reference is resolved anew each time.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from profiles.errors import SecretError
-from profiles.profile import ByHand, ConnectionFile, PgBouncer, Profile, SecretRef
+from profiles.profile import ByHand, ConnectionFile, PgBouncer, Profile, SecretRef, SshHost
 from profiles.secrets import resolve
 
 
 def client_of(endpoint: str) -> str:
     """The name of the client's own password, beside the endpoint's (its console's admin)."""
     return f"{endpoint} client"
+
+
+SSH_PORT = 22
+
+HostSecret = Literal["passphrase", "password", "sudo_password"]
+
+
+def of_host(name: str, secret: HostSecret) -> str:
+    """The name of a secret of the host under a server or endpoint."""
+    return f"{name} host {secret}"
 
 
 class _Login(NamedTuple):
@@ -27,7 +37,7 @@ class _Login(NamedTuple):
 
 
 class Passwords:
-    """Called with the name of a server, of an endpoint (its admin), or with `client_of` of one."""
+    """Called with the name of a server or endpoint (its admin), or `client_of`, `of_host` of it."""
 
     def __init__(self, profile: Profile) -> None:
         self._logins = _logins(profile)
@@ -35,6 +45,11 @@ class Passwords:
 
     def __repr__(self) -> str:
         return f"Passwords({', '.join(self._logins)})"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything that it can be called with."""
+        return tuple(self._logins)
 
     def tell(self, name: str, value: str) -> None:
         """What the operator typed. Raises SecretError when nothing of that name takes one."""
@@ -85,4 +100,18 @@ def _logins(profile: Profile) -> dict[str, _Login]:
                 )
             case ByHand():
                 pass
+    return {**logins, **_host_logins(profile)}
+
+
+def _host_logins(profile: Profile) -> dict[str, _Login]:
+    """libpq's password file has no line for a host: its secrets are named by other references."""
+    logins: dict[str, _Login] = {}
+    for one in (profile.source, profile.destination, *profile.standbys, *profile.endpoints):
+        host = None if isinstance(one, ByHand) else one.host
+        if isinstance(host, SshHost):
+            place = (host.ssh, host.port or SSH_PORT, "", host.user or "the login's user")
+            for secret in get_args(HostSecret):
+                ref: SecretRef | None = getattr(host, secret)
+                if ref is not None:
+                    logins[of_host(one.name, secret)] = _Login(ref, *place)
     return logins

@@ -10,7 +10,9 @@ import asyncio
 from pathlib import Path
 
 from connections.hands import Hands
+from connections.passfile import clear_left
 from connections.passwords import Passwords
+from engine import rules
 from engine.looks import Looker
 from engine.night import LiveNight
 from engine.runner import Runner
@@ -25,7 +27,8 @@ from profiles.report import report
 from profiles.steps import Step
 from routes.route import route_of
 
-UNFINISHED = "Settle it first: its step stands in Aftercare."
+LOOKED_AT_AFTERWARDS = ("preflight", "aftercare")
+"""Phases whose steps mend what was found there: what is shown has to be looked at again."""
 
 
 class Desk:
@@ -44,31 +47,45 @@ class Desk:
         self._looker = Looker(live, profile, folder, passwords, self._route)
         self._sampler = Sampler(live, profile, passwords)
         self._stretch: ArmedStretch | None = None
-        self._looking: asyncio.Lock = asyncio.Lock()
+        self._looking = asyncio.Lock()
+        self._asked: set[str] = set()
+        self._closing = False
 
     # The life of an engine
 
     async def start(self) -> None:
         """Go on where the journal ends: finish or undo a stretch, ask about what is in doubt."""
+        clear_left(self._folder)
         state = self._live.state
         if state.stretch is not None and not state.stretch.over:
             await self._recover(state.stretch.armed)
         for step_id in state.in_doubt():
             if step_id in state.steps and not state.steps[step_id].paused:
-                await self._runner.ask(state.steps[step_id])
+                await self._ask(state.steps[step_id])
         self._follow()
 
     async def close(self, reason: str) -> None:
         """Leave everything so that the night can be resumed."""
+        self._closing = True
         self._runner.cancel()
         await self._sampler.stop()
         if self._stretch is not None:
             await self._stretch.leave()
 
+    async def _ask(self, step: Step) -> None:
+        """A server that is away now leaves one step in doubt, and not all of them unasked."""
+        try:
+            await self._runner.ask(step)
+        except NightferryError as error:
+            self._live.publish(
+                ev.Said(text=f"{step.title} is still in doubt: {error}", trouble=True)
+            )
+
     # Requests
 
     async def handle(self, request: rq.Request) -> None:
         """Carry out a request. Raises RefusedError, with the reason, when it may not be."""
+        rules.fresh(self._live.state, request)
         match request:
             case rq.Probe():
                 await self._probe(request)
@@ -90,22 +107,31 @@ class Desk:
             case rq.Go():
                 await self._go(request)
             case rq.Abort():
-                self._abort()
+                await self._abort()
             case rq.TellSecret():
                 self._tell(request)
             case rq.EndNight():
                 self._end()
             case rq.Stop():
-                self._may_stop()
+                rules.may_stop(self._live.state)
 
     async def _probe(self, request: rq.Probe) -> None:
         if request.phase not in BY_ID or not BY_ID[request.phase].built:
             raise RefusedError(request.phase, "look", "this phase is not built yet")
-        self._not_armed("look")
-        if self._looking.locked():
-            raise RefusedError(request.phase, "look", "it is being looked at already")
-        async with self._looking:
-            await self._looker.look(request.phase)
+        rules.not_armed(self._live.state, request.phase, "look")
+        await self._look(request.phase)
+
+    async def _look(self, phase: str) -> None:
+        """One phase after the other: who walks on quickly waits here, and is not sent away."""
+        if phase in self._asked:
+            answered = "it is being looked at already"
+            raise RefusedError(phase, "look", answered, "Wait for its end.")
+        self._asked.add(phase)
+        try:
+            async with self._looking:
+                await self._looker.look(phase)
+        finally:
+            self._asked.discard(phase)
 
     def _confirm(self, request: rq.Confirm) -> None:
         names = {name for step in self._live.state.plan(request.phase) for name in step.servers}
@@ -122,7 +148,7 @@ class Desk:
         )
 
     async def _run(self, step: Step, request: str) -> None:
-        self._may_run(step)
+        rules.may_run(self._live.state, step)
         await self._runner.run(step, request)
         self._follow()
 
@@ -132,24 +158,22 @@ class Desk:
             later = step.after_turn and not state.moved
             if later or step.paused or step.by_hand or state.state_of(step.id).settled:
                 continue
-            self._may_run(step)
+            rules.may_run(state, step)
             if await self._runner.run(step, request.id) not in ("done", "already"):
                 return
             self._follow()
+        if request.phase in LOOKED_AT_AFTERWARDS:
+            await self._look(request.phase)
 
     async def _by_hand(self, request: rq.ByHand) -> None:
         step = self._step(request.step)
-        if step.paused:
-            raise RefusedError(step.id, "do it by hand", "it is part of the armed stretch")
+        rules.may_do_by_hand(self._live.state, step)
         await self._runner.done_by_hand(step, request.id)
         self._follow()
 
     def _skip(self, request: rq.Skip) -> None:
         step = self._step(request.step)
-        if step.paused or step.settles:
-            raise RefusedError(step.id, "skip", "the night cannot end without it")
-        if not request.reason.strip():
-            raise RefusedError(step.id, "skip", "there is no reason", "Say why it is left out.")
+        rules.may_skip(self._live.state, step, request.reason)
         self._runner.skip(step, request.reason.strip(), request.id)
 
     def _tell(self, request: rq.TellSecret) -> None:
@@ -157,68 +181,69 @@ class Desk:
         self._live.publish(ev.Said(text=f"A password for {request.server} was typed."))
 
     def _end(self) -> None:
-        self._not_armed("end the night")
-        open_ends = self._live.state.open_loose_ends()
-        if open_ends:
-            listed = ", ".join(end.loose_end.what for end in open_ends)
-            raise RefusedError("night", "end", f"still open: {listed}", UNFINISHED)
+        rules.may_end(self._live.state)
         path = self._folder / "report.md"
         self._live.publish(ev.NightEnded(report=str(path)))
         path.write_text(report(self._live.state.told), encoding="utf-8")
 
-    def _may_stop(self) -> None:
-        stretch = self._live.state.stretch
-        if stretch is not None and stretch.turned and not stretch.over:
-            raise RefusedError("engine", "stop", "it is finishing the move", "Wait for its end.")
-
     # The armed stretch
 
     async def _arm(self, request: rq.Arm) -> None:
-        self._not_armed("arm")
         self._may_arm(request)
-        state = self._live.state
-        number = state.stretch.attempt + 1 if state.stretch else 1
-        thresholds = self._profile.thresholds
-        armed = ev.Armed(
-            attempt=number,
+        async with self._looking:
+            fenced = await self._looker.look_before_arming()
+        self._may_arm(request)
+        armed = self._attempt(request, fenced)
+        self._live.publish(armed)
+        self._stretch = self._new_stretch(armed)
+        try:
+            await self._stretch.arm()
+        except Exception as error:
+            self._stretch = None
+            says = str(error) if isinstance(error, NightferryError) else type(error).__name__
+            if self._live.state.armed:
+                self._live.publish(
+                    ev.StretchMoved(attempt=armed.attempt, state="disarmed", says=says)
+                )
+            raise
+
+    def _attempt(self, request: rq.Arm, fenced: tuple[str, ...]) -> ev.Armed:
+        before, thresholds = self._live.state.stretch, self._profile.thresholds
+        by_key, by_hand = thresholds.pause_deadline_s, thresholds.by_hand_deadline_s
+        return ev.Armed(
+            attempt=before.attempt + 1 if before else 1,
             direction="forward",
-            roles=(),
+            roles=fenced,
             may_still_write=tuple(self._profile.source.may_still_write),
-            deadline_s=thresholds.by_hand_deadline_s
-            if request.by_hand
-            else thresholds.pause_deadline_s,
+            deadline_s=by_hand if request.by_hand else by_key,
             by_hand=request.by_hand,
             request=request.id,
         )
-        stretch = self._new_stretch(armed)
-        self._live.publish(armed)
-        self._stretch = stretch
-        try:
-            await stretch.arm()
-        except NightferryError as error:
-            self._stretch = None
-            self._live.publish(ev.StretchMoved(attempt=number, state="disarmed", says=str(error)))
-            raise
 
     async def _go(self, request: rq.Go) -> None:
         stretch = self._stretch
         if stretch is None or stretch.number != request.attempt:
             raise RefusedError("cutover", "go", "this attempt is not armed", "Arm it first.")
-        await self._sampler.stop()
+        if stretch.under_way:
+            stretch.press()
+            return
         try:
-            await stretch.go()
+            await stretch.go(self._sampler.stop)
         finally:
             self._over()
 
-    def _abort(self) -> None:
-        if self._stretch is None:
+    async def _abort(self) -> None:
+        stretch = self._stretch
+        if stretch is None:
             raise RefusedError("cutover", "abort", "nothing is armed")
-        self._stretch.abort("the abort key")
-        if self._live.state.stretch is not None and self._live.state.stretch.over:
+        stretch.abort("the abort key")
+        if stretch.ready:
+            await stretch.close()
             self._over()
 
     async def _recover(self, armed: ev.Armed) -> None:
         self._stretch = self._new_stretch(armed)
+        await self._looker.ask_for_secrets()
         try:
             await self._stretch.recover()
         finally:
@@ -237,62 +262,14 @@ class Desk:
     # What may be done now
 
     def _step(self, step_id: str) -> Step:
-        step = self._live.state.steps.get(step_id)
-        if step is None:
-            raise RefusedError(step_id, "find the step", "no plan has it", "Look again first.")
-        return step
-
-    def _may_run(self, step: Step) -> None:
-        if step.paused:
-            raise RefusedError(step.id, "run", "it is part of the armed stretch", "Arm, then go.")
-        if step.by_hand:
-            raise RefusedError(step.id, "run", "only a person can do it", "Do it, then say so.")
-        if step.after_turn and not self._live.state.moved:
-            raise RefusedError(step.id, "run", "the traffic is still on the old server")
-        confirmed = self._live.state.confirmed
-        missing = [name for name in step.servers if (step.phase, name) not in confirmed]
-        if step.danger and missing:
-            raise RefusedError(
-                step.id,
-                "run",
-                f"it {step.danger}",
-                f"Confirm by typing the name: {', '.join(missing)}.",
-            )
-
-    def _not_armed(self, tried: str) -> None:
-        if self._live.state.armed:
-            raise RefusedError("cutover", tried, "an attempt is armed", "Go, or abort it first.")
+        return rules.step_of(self._live.state, step_id)
 
     def _may_arm(self, request: rq.Arm) -> None:
-        state, source = self._live.state, self._profile.source.name
-        if request.typed != source:
-            raise RefusedError("cutover", "arm", f"“{request.typed}” is not {source}", "Type it.")
-        if state.moved:
-            raise RefusedError("cutover", "arm", "the traffic has moved already")
-        stops = [found.figure for found in state.findings.values() if found.verdict == "stop"]
-        if stops:
-            raise RefusedError("cutover", "arm", f"a check says stop: {'; '.join(stops)}")
-        self._checklist_is_done()
-        closed = [gate.figure for gate in state.gates.values() if not gate.holds]
-        if closed or not state.gates:
-            waits = "; ".join(closed) or "nothing has been measured yet"
-            raise RefusedError("cutover", "arm", f"a gate is closed: {waits}", "Wait for it.")
-
-    def _checklist_is_done(self) -> None:
-        state = self._live.state
-        before = [
-            step
-            for phase in ("replication", "cutover")
-            for step in state.plan(phase)
-            if not step.paused and not step.after_turn
-        ]
-        if not any(step.phase == "cutover" for step in before):
-            raise RefusedError("cutover", "arm", "there is no checklist", "Look again first.")
-        open_steps = [step.title for step in before if not state.state_of(step.id).settled]
-        if open_steps:
-            raise RefusedError(
-                "cutover", "arm", f"not done: {'; '.join(open_steps)}", "Do it, or leave it out."
-            )
+        rules.may_arm(self._live.state, self._profile, request.typed)
+        if self._runner.busy is not None:
+            answered = f"“{self._runner.busy.title}” is under way"
+            raise RefusedError("cutover", "arm", answered, "Wait for it, or cancel it.")
 
     def _follow(self) -> None:
-        self._sampler.follow()
+        if not self._closing:
+            self._sampler.follow()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from checks.catalogue import CHECKS
+from checks.catalogue import before_arming, for_phase
 from checks.check import HERE, Look
 from checks.facts import Facts, gather
 from checks.runner import run_checks
@@ -14,9 +15,10 @@ from connections.passwords import Passwords
 from connections.postgres import Session
 from engine.looking import looking
 from engine.night import LiveNight
-from profiles.errors import NightferryError, SecretError
+from profiles.errors import NightferryError, RefusedError, SecretError
 from profiles.events import ChecksBegan, ChecksEnded, Found, Planned, Said, SecretAsked, ServerSeen
 from profiles.profile import PgBouncer, Profile
+from profiles.steps import Step
 from routes.given import Given
 from routes.route import Route
 
@@ -43,14 +45,52 @@ class Looker:
             self._ask_for_secrets(look)
             for side in ("source", "destination"):
                 await self._seen(look, side)
-            checks = [check for check in CHECKS if check.phase == phase]
-            async for finding in run_checks(checks, look):
+            async for finding in run_checks(for_phase(phase), look):
                 self._live.publish(Found(finding=finding), wait=False)
             await self._plan(phase, look)
         took_ms = (time.perf_counter() - began) * 1000.0
         self._live.publish(ChecksEnded(phase=phase, duration_ms=took_ms))
 
+    async def look_before_arming(self) -> tuple[str, ...]:
+        """Look once more at what would break the pause; the roles that the fence will close.
+
+        Raises RefusedError, with the figures, when a check says stop or could not look, and when
+        the checklist would be another one now than the one that was read.
+        """
+        began = time.perf_counter()
+        self._live.publish(ChecksBegan(phase="cutover"))
+        try:
+            async with looking(self._profile, self._passwords) as look:
+                await self._nothing_stops(look)
+                return await self._checklist_stands(look)
+        finally:
+            took_ms = (time.perf_counter() - began) * 1000.0
+            self._live.publish(ChecksEnded(phase="cutover", duration_ms=took_ms))
+
+    async def _nothing_stops(self, look: Look) -> None:
+        against = []
+        async for finding in run_checks(before_arming(), look):
+            self._live.publish(Found(finding=finding), wait=False)
+            if finding.verdict in ("stop", "unknown"):
+                against.append(f"{finding.check}: {finding.figure}")
+        if against:
+            raise RefusedError("cutover", "arm", "; ".join(against), "See to it, and arm again.")
+
+    async def _checklist_stands(self, look: Look) -> tuple[str, ...]:
+        given = await self._given(look)
+        fenced = tuple(role.name for role in given.facts.fenced)
+        if missing := sorted({*fenced} - {*given.facts.destination_roles}):
+            answered = f"not on {self._profile.destination.name}: role {', '.join(missing)}"
+            raise RefusedError("cutover", "arm", answered, "Copy the roles again.")
+        read, now = self._live.state.plan("cutover"), self._route.steps("cutover", given)
+        if changed := _changed(read, now):
+            answered = f"the checklist is another one now: {'; '.join(changed)}"
+            raise RefusedError("cutover", "arm", answered, "Look again, and read it.")
+        return fenced
+
     async def _plan(self, phase: str, look: Look) -> None:
+        if phase == "cutover" and self._live.state.moved:
+            return  # it is history: its roles are those that could log in before the fence
         try:
             given = await self._given(look)
             steps = self._route.steps(phase, given)
@@ -71,7 +111,10 @@ class Looker:
             tools=await self._tools(look, facts),
             login_retry=await self._login_retry(look),
             configured={
-                row["name"]: row["setting"] for row in await look.on("source").rows(CONFIGURED)
+                session.server: {
+                    row["name"]: row["setting"] for row in await session.rows(CONFIGURED)
+                }
+                for session in (look.on("source"), look.on("destination"))
             },
             folder=self._folder,
         )
@@ -113,11 +156,27 @@ class Looker:
             )
         )
 
+    async def ask_for_secrets(self) -> None:
+        """Ask for what nobody holds any more: a restarted engine cannot go on without it."""
+        for name in self._passwords.names:
+            try:
+                await self._passwords(name)
+            except SecretError as error:
+                self._asked(error)
+
     def _ask_for_secrets(self, look: Look) -> None:
-        held = (*look.sessions.values(), *look.consoles.values())
-        for error in held:
-            if (
-                isinstance(error, SecretError)
-                and error.where not in self._live.state.secrets_wanted
-            ):
-                self._live.publish(SecretAsked(server=error.where, prompt=str(error)))
+        for error in (*look.sessions.values(), *look.consoles.values()):
+            if isinstance(error, SecretError):
+                self._asked(error)
+
+    def _asked(self, error: SecretError) -> None:
+        if error.where not in self._live.state.secrets_wanted:
+            self._live.publish(SecretAsked(server=error.where, prompt=str(error)))
+
+
+def _changed(read: Sequence[Step], now: Sequence[Step]) -> list[str]:
+    """The titles of the steps, from the pause on, that are not as they were read."""
+    was = {step.id: step for step in read if step.paused or step.after_turn}
+    will = {step.id: step for step in now if step.paused or step.after_turn}
+    differing = [step.title for id_, step in will.items() if was.get(id_) != step]
+    return differing + [step.title for id_, step in was.items() if id_ not in will]

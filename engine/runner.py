@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from actions.scram import scram_verifier
 from connections.hands import Hands, Work
@@ -52,28 +52,19 @@ class Runner:
 
     async def run(self, step: Step, request: str | None = None) -> Outcome:
         """Run it, unless it already holds. Raises RefusedError when another one is under way."""
-        if self.busy is not None:
-            answered = f"“{self.busy.title}” is under way"
-            raise RefusedError(step.id, "run", answered, "Wait for it, or cancel it.")
-        self.busy = step
-        self._task = asyncio.create_task(self._run(step, request))
-        try:
-            return await self._task
-        finally:
-            self.busy, self._task = None, None
+        return await self._alone(step, "run", self._run(step, "wizard", request, self._through))
+
+    async def done_by_hand(self, step: Step, request: str | None = None) -> Outcome:
+        """The operator did it: look whether it holds. Without evidence their word stands.
+
+        Raises RefusedError when another step is under way.
+        """
+        looking = self._run(step, "hand", request, self._looked_at)
+        return await self._alone(step, "do by hand", looking)
 
     def cancel(self) -> bool:
         """Stop the step that runs now, on the server too; False when none does."""
         return self._task is not None and self._task.cancel()
-
-    async def done_by_hand(self, step: Step, request: str | None = None) -> Outcome:
-        """The operator did it: look whether it holds. Without evidence their word stands."""
-        self._begin(step, "hand", request)
-        self._owe(step)
-        began = time.monotonic()
-        async with self._hands.at_work() as work:
-            judged = await self._judged(step, work, {}, "by-hand")
-        return self._ended(step, judged, began)
 
     def skip(self, step: Step, reason: str, request: str | None = None) -> None:
         """Leave it out, for this reason."""
@@ -93,12 +84,28 @@ class Runner:
             self._settle(step)
         return outcome
 
-    async def _run(self, step: Step, request: str | None) -> Outcome:
-        self._begin(step, "wizard", request)
+    async def _alone(
+        self, step: Step, tried: str, running: Coroutine[Any, Any, Outcome]
+    ) -> Outcome:
+        if self.busy is not None:
+            running.close()
+            answered = f"“{self.busy.title}” is under way"
+            raise RefusedError(step.id, tried, answered, "Wait for it, or cancel it.")
+        self.busy = step
+        self._task = asyncio.create_task(running)
+        try:
+            return await self._task
+        finally:
+            self.busy, self._task = None, None
+
+    async def _run(
+        self, step: Step, by: str, request: str | None, act: Callable[[Step], Awaitable[Judged]]
+    ) -> Outcome:
+        self._live.publish(StepBegan(step=step.id, by=by, request=request))
         began = time.monotonic()
         try:
             async with asyncio.timeout(step.deadline_s), self._watched(step):
-                judged = await self._through(step)
+                judged = await act(step)
         except TimeoutError:
             late = f"not done within {step.deadline_s:g} s"
             judged = Judged("failed", error=str(DeadlineError(step.id, step.title, late)))
@@ -124,6 +131,11 @@ class Runner:
                     raise EvidenceError(step.id, command.text, "not done yet", "Do it by hand.")
                 await self._command(step, index, work, values)
             return await self._judged(step, work, values, "done")
+
+    async def _looked_at(self, step: Step) -> Judged:
+        self._owe(step)
+        async with self._hands.at_work() as work:
+            return await self._judged(step, work, {}, "by-hand")
 
     async def _command(self, step: Step, index: int, work: Work, values: dict[str, str]) -> None:
         command, began = step.commands[index], time.perf_counter()
@@ -183,9 +195,6 @@ class Runner:
             return {}
         password = secrets.token_urlsafe(24)
         return {"password": password, "verifier": scram_verifier(password)}
-
-    def _begin(self, step: Step, by: str, request: str | None) -> None:
-        self._live.publish(StepBegan(step=step.id, by=by, request=request))
 
     def _owe(self, step: Step) -> None:
         """On disk before the first command: whatever happens next, it is not forgotten."""

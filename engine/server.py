@@ -137,7 +137,8 @@ class WindowServer:
         await window.replay(self._live.journal_path, after_seq)
         window.live = True
         state = self._live.state
-        for event in (*list(state.samples)[-1:], *state.progress.values()):
+        now = (*list(state.samples)[-1:], *state.gates.values(), *state.progress.values())
+        for event in now:
             window.send(encode(event) + b"\n")
 
     def _take(self, line: bytes, window: Window) -> None:

@@ -6,11 +6,11 @@ Knows how sides are made of a profile and its steps; what happens in which order
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from actions.armed import ArmedSequence
+from actions.armed import ArmedSequence, Ask
 from actions.armed_clock import LoopClock
 from actions.armed_postgres import NewPostgres, OldPostgres
 from actions.armed_protocols import Attempt
@@ -52,7 +52,19 @@ class ArmedStretch:
         self._key = asyncio.Event()
         self._going: asyncio.Task[StretchState] | None = None
         self._sequence: ArmedSequence | None = None
+        self._ready = False
+        self._recovering = False
         self._traffic_side: Endpoints
+
+    @property
+    def ready(self) -> bool:
+        """Everything is ready, and nobody has said go."""
+        return self._ready and self._going is None
+
+    @property
+    def under_way(self) -> bool:
+        """Somebody has said go, or it is being undone or finished after a restart."""
+        return self._going is not None
 
     async def arm(self) -> None:
         """Make everything ready. Raises what cannot be made ready; then nothing is armed."""
@@ -63,35 +75,43 @@ class ArmedStretch:
         except BaseException:
             await self.close()
             raise
+        self._ready = True
 
-    async def go(self) -> StretchState:
-        """The stretch, or the next step of it when it is gone through by hand."""
-        sequence = self._sequence
-        assert sequence is not None
-        if self._going is not None:
-            if not self.armed.by_hand:
-                raise RefusedError("cutover", "go", "it is under way already")
-            self._key.set()
-            return await asyncio.shield(self._going)
+    async def go(self, quieten: Callable[[], Awaitable[None]]) -> StretchState:
+        """The first key: the stretch, or its first step when it is gone through by hand.
+
+        ``quieten`` ends whatever else of ours talks to the servers, before anything is paused.
+        """
+        assert self._sequence is not None
         ask = self._wait_for_key if self.armed.by_hand else None
-        self._going = asyncio.create_task(sequence.run(ask))
-        try:
-            return await self._going
-        finally:
-            await self.close()
+        self._going = asyncio.create_task(self._run(self._sequence, ask, quieten))
+        return await self._going
+
+    def press(self) -> None:
+        """The key for the next step. Raises RefusedError when none is waited for."""
+        if not self.armed.by_hand or self._recovering:
+            raise RefusedError("cutover", "go", "it is under way already", "Wait for its end.")
+        self._key.set()
 
     async def recover(self) -> StretchState:
         """Undo or finish what a dead engine left in the middle; the arbiter decides."""
         stretch = self._live.state.stretch
         turned = stretch is not None and stretch.turned
+        self._recovering = True
+        sequence = await self._build()
+        self._going = asyncio.create_task(sequence.recover(turned=turned))
         try:
-            return await (await self._build()).recover(turned=turned)
+            return await self._going
         finally:
             await self.close()
 
     def abort(self, why: str) -> None:
-        """Before the turn: undo it. Raises RefusedError after it."""
-        assert self._sequence is not None
+        """Before the turn: undo it. Raises RefusedError after it, and when that is being done."""
+        if self._recovering:
+            answered = "it is being undone, or finished, already: the arbiter decides"
+            raise RefusedError("cutover", "abort", answered, "Wait for its end.")
+        if self._sequence is None:
+            raise RefusedError("cutover", "abort", "nothing of it has begun", "Try again.")
         self._sequence.abort(why)
 
     async def leave(self) -> None:
@@ -106,6 +126,15 @@ class ArmedStretch:
     async def close(self) -> None:
         """Ends every session and console of the attempt."""
         await self._open.aclose()
+
+    async def _run(
+        self, sequence: ArmedSequence, ask: Ask | None, quieten: Callable[[], Awaitable[None]]
+    ) -> StretchState:
+        try:
+            await quieten()
+            return await sequence.run(ask)
+        finally:
+            await self.close()
 
     async def _wait_for_key(self, stage: Stage) -> None:
         self._key.clear()

@@ -9,12 +9,16 @@
     ├── ConnectError            no session with a server, pooler or host
     │   ├── UnreachableError        nothing listens there, or nothing answers in time
     │   ├── LoginRefusedError       it answered, and did not let us in
-    │   └── TlsRefusedError         no encryption both sides accept
+    │   ├── TlsRefusedError         no encryption both sides accept
+    │   └── HostKeyError            a host's SSH key is not one the operator trusts
+    │       ├── UnknownHostKeyError     never seen before: to be compared and accepted
+    │       └── ChangedHostKeyError     another one than known_hosts has: stop
     ├── AnswerError             the server answered a statement with an error
     │   └── LockTimeoutError        the lock was not free within lock_timeout; try again
     ├── ServerLostError         the session ended in the middle
     ├── DeadlineError           no answer within the deadline
     ├── HostError               a command or a file on a host went wrong
+    │   └── HostLostError           the connection with a host ended in the middle
     ├── PoolerError             a pooler's console said no, or lied
     ├── EvidenceError           the commands ran, and it does not hold
     ├── EngineError             no engine, or one that does not answer
@@ -83,6 +87,35 @@ class TlsRefusedError(ConnectError):
     """No encryption that both sides accept, or a certificate that does not hold."""
 
 
+class HostKeyError(ConnectError):
+    """A host's SSH key is not one that the operator's known_hosts trusts; no login was tried."""
+
+
+class UnknownHostKeyError(HostKeyError):
+    """The host is not in known_hosts: its key is to be compared and accepted by the operator."""
+
+    def __init__(
+        self,
+        where: str,
+        tried: str,
+        answered: str,
+        remedy: str,
+        *,
+        fingerprint: str,
+        line: str,
+        known_hosts: str,
+    ) -> None:
+        """``line`` is what accepting it adds to the file ``known_hosts``."""
+        self.fingerprint = fingerprint
+        self.line = line
+        self.known_hosts = known_hosts
+        super().__init__(where, tried, answered, remedy)
+
+
+class ChangedHostKeyError(HostKeyError):
+    """The host shows another key than known_hosts has, or a revoked one: it may be an impostor."""
+
+
 class AnswerError(NightferryError):
     """The server answered a statement with an error; ``code`` is its SQLSTATE."""
 
@@ -107,6 +140,10 @@ class DeadlineError(NightferryError):
 
 class HostError(NightferryError):
     """A command or a file on a host went wrong."""
+
+
+class HostLostError(HostError):
+    """The connection with a host ended in the middle: what became of the command is not known."""
 
 
 class PoolerError(NightferryError):

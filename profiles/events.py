@@ -315,6 +315,6 @@ def decode(line: bytes) -> Event:
 
 
 def _as_it_came(raw: dict[str, Any]) -> UnknownEvent:
-    common = {name: raw[name] for name in Event.__struct_fields__ if name in raw and name != "at"}
-    at = msgspec.convert(raw.get("at", EPOCH), datetime, strict=False)
-    return UnknownEvent(**common, at=at, was=str(raw.get("kind")), raw=raw)
+    common = {name: raw[name] for name in Event.__struct_fields__ if name in raw}
+    unknown = {**common, "kind": "unknown", "was": raw.get("kind"), "raw": raw}
+    return msgspec.convert(unknown, UnknownEvent)

@@ -56,6 +56,8 @@ class Stretch:
     armed: ev.Armed
     state: ev.StretchState = "arming"
     at: datetime = ev.EPOCH
+    seq: int = 0
+    """The number of the last event that changed it while it was under way."""
     paused_at: datetime | None = None
     resumed_at: datetime | None = None
     paused_ms: float | None = None
@@ -184,6 +186,7 @@ class Night:
         self.engine_pid = event.pid
         self.looking.clear()
         self.progress.clear()
+        self.gates.clear()  # for how long one has held is known to whoever measured it
         for state in self.states.values():
             if state.running:
                 state.running, state.outcome = False, "in-doubt"
@@ -246,13 +249,15 @@ class Night:
         self.progress[event.step or event.what] = event
 
     def _armed(self, event: ev.Armed) -> None:
-        self.stretch = Stretch(attempt=event.attempt or 0, armed=event, at=event.at)
+        self.stretch = Stretch(event.attempt or 0, event, at=event.at, seq=event.seq)
         self.writes_stopped = None
 
     def _stretch_moved(self, event: ev.StretchMoved) -> None:
         stretch = self.stretch
         if stretch is None or event.attempt != stretch.attempt:
             return
+        if not stretch.over:
+            stretch.seq = event.seq
         stretch.state, stretch.at, stretch.says = event.state, event.at, event.says
         stretch.aborting_means = event.aborting_means
         if event.paused_ms is not None:

@@ -57,7 +57,28 @@ class LocalHost(_Shape, frozen=True, kw_only=True, tag_field="kind", tag="local"
     """The machine Nightferry runs on."""
 
 
-Host = LocalHost
+class SshHost(_Shape, frozen=True, kw_only=True, tag_field="kind", tag="ssh", omit_defaults=True):
+    """A machine reached over SSH, by the operator's own ~/.ssh/config, agent and known_hosts."""
+
+    ssh: Text
+    """Its name in ~/.ssh/config, or its address."""
+    user: Text | None = None
+    """This and what follows stands in ~/.ssh/config too; what is said here counts first."""
+    port: Port | None = None
+    key: Text | None = None
+    """The file of the private key."""
+    jump: list[Text] = []
+    """The hosts on the way, from here on: names in ~/.ssh/config, or ``[user@]host[:port]``."""
+    passphrase: SecretRef | None = None
+    """Of the private key, where it is encrypted and no agent holds it."""
+    password: SecretRef | None = None
+    sudo_user: Text | None = None
+    """Whom lines and files there are for, by sudo; None: the user who logs in."""
+    sudo_password: SecretRef | None = None
+    """Of the user who logs in; None: sudo asks for none."""
+
+
+Host = LocalHost | SshHost
 """How the machine under a server or a pooler is reached; absent where it cannot be."""
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
+
+from profiles.secrets import MASK
 
 PROTOCOL = 1
 
@@ -89,6 +93,12 @@ class TellSecret(Request, frozen=True, kw_only=True, tag="tell-secret"):
 
     server: str
     value: str
+
+    def __repr__(self) -> str:
+        return f"TellSecret(id={self.id!r}, server={self.server!r}, value={MASK!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("id", self.id), ("server", self.server), ("value", MASK)]
 
 
 class EndNight(Request, frozen=True, kw_only=True, tag="end"):

@@ -31,7 +31,7 @@ KINDS = {
     dict: "a table",
 }
 """What TOML's types are called in a problem; bool stands before int, which it also is."""
-SECRET_KEY = re.compile(r"passw|secret", re.IGNORECASE)
+SECRET_KEY = re.compile(r"passw|passphrase|secret", re.IGNORECASE)
 FOUND_LENGTH = 60
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -170,7 +170,7 @@ SETTLED_OUTCOMES: frozenset[str] = frozenset({"done", "already", "by-hand", "ski
 
 def settling(step: Step) -> Step:
     """The step that undoes what ``step`` left behind, from its own undo."""
-    assert step.leaves is not None
+    assert step.leaves is not None, step.id
     return Step(
         id=step.leaves.settled_by,
         phase="aftercare",
@@ -182,14 +182,17 @@ def settling(step: Step) -> Step:
         deadline_s=step.deadline_s,
         danger=step.danger,
         servers=step.servers,
+        by_hand=any(isinstance(command, Words) for command in step.undo),
     )
 
 
 def fill(text: str, names: tuple[str, ...], values: Mapping[str, str]) -> str:
-    """The template with its named placeholders filled; KeyError when a value is missing."""
-    for name in names:
-        text = text.replace("{" + name + "}", values[name])
-    return text
+    """The template with its named placeholders filled; KeyError when a value is missing.
+
+    A value is put in as it is: what looks like a placeholder in it stays.
+    """
+    filled = {"{" + name + "}": values[name] for name in names}
+    return _PLACEHOLDER.sub(lambda found: filled.get(found[0], found[0]), text)
 
 
 def shown(command: Command) -> str:
@@ -239,19 +242,19 @@ def edited(edit: FileEdit, before: str) -> str:
 
     Raises ValueError, with what did not fit, when it can be neither applied nor found applied.
     """
-    lines = before.splitlines()
+    lines = before.split("\n")  # splitlines would take a form feed for the end of a line
     for line in edit.remove:
         if line in lines:
             lines.remove(line)
-    if edit.prepend and lines[: len(edit.prepend)] != list(edit.prepend):
+    if lines[: len(edit.prepend)] != list(edit.prepend):
         lines = [*edit.prepend, *[line for line in lines if line not in edit.prepend]]
     for section, line in edit.section_lines:
-        if line not in lines:
-            lines.insert(_section_start(lines, section), line)
+        start, end = _section(lines, section)
+        if line not in lines[start:end]:
+            lines.insert(start, line)
     for change in edit.replace:
         _replace(lines, change)
-    after = "\n".join(lines)
-    return after + "\n" if before.endswith("\n") or after else after
+    return "\n".join(lines)
 
 
 def unified(before: str, after: str, path: str) -> str:
@@ -267,38 +270,42 @@ def quoted(word: str) -> str:
     return shlex.quote(word)
 
 
-def _section_start(lines: list[str], section: str) -> int:
-    heading = f"[{section}]"
-    for at, line in enumerate(lines):
-        if line.strip() == heading:
-            return at + 1
-    raise ValueError(f"there is no section {heading}")
+def _section(lines: list[str], section: str) -> tuple[int, int]:
+    """Where the lines of a section begin and end; ValueError when there is none of that name."""
+    stripped = [line.strip() for line in lines]
+    if f"[{section}]" not in stripped:
+        raise ValueError(f"there is no section [{section}]")
+    start = stripped.index(f"[{section}]") + 1
+    after = (at for at in range(start, len(lines)) if stripped[at].startswith("["))
+    return start, next(after, len(lines))
 
 
 def _replace(lines: list[str], change: Replace) -> None:
     """Make one change in place; nothing when it stands already, ValueError when it does not fit."""
-    old, new = _word(change.old), _word(change.new)
-    found = list(_lines_of(lines, change))
+    start, end = _section(lines, change.section) if change.section else (0, len(lines))
+    begins = _word(change.line_starts)
+    found = [at for at in range(start, end) if begins.match(lines[at].lstrip())]
     if not found:
         raise ValueError(f"no line begins with {change.line_starts!r}")
     for at in found:
-        if old.search(lines[at]):
-            lines[at] = old.sub(lambda _: change.new, lines[at], count=1)
+        if old := _to_replace(change, lines[at]):
+            lines[at] = lines[at][: old.start()] + change.new + lines[at][old.end() :]
             return
-    if not any(new.search(lines[at]) for at in found):
-        start = change.line_starts
-        raise ValueError(f"{start!r}: neither {change.old!r} nor {change.new!r} stands there")
+    if not any(_word(change.new).search(lines[at]) for at in found):
+        begin = change.line_starts
+        raise ValueError(f"{begin!r}: neither {change.old!r} nor {change.new!r} stands there")
 
 
-def _lines_of(lines: list[str], change: Replace) -> Iterator[int]:
-    start = _section_start(lines, change.section) if change.section else 0
-    begins = _word(change.line_starts)
-    for at in range(start, len(lines)):
-        line = lines[at].strip()
-        if change.section and line.startswith("["):
-            return
-        if begins.match(line):
-            yield at
+def _to_replace(change: Replace, line: str) -> re.Match[str] | None:
+    """Where the old text stands in a line, other than as a part of the new one."""
+    done = [] if change.new in change.old else [*_word(change.new).finditer(line)]
+    for old in _word(change.old).finditer(line):
+        if not any(new.start() <= old.start() and old.end() <= new.end() for new in done):
+            return old
+    return None
+
+
+_PLACEHOLDER = re.compile(r"\{\w+\}")
 
 
 def _word(text: str) -> re.Pattern[str]:

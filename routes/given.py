@@ -24,7 +24,7 @@ class Given:
     """The folder of pg_dump and pg_restore of the destination's major version."""
     login_retry: dict[str, str | None]
     """The line of each pooler's ini that sets server_login_retry; None where none does."""
-    configured: dict[str, str]
-    """What the source's postgresql.auto.conf sets now, by name."""
+    configured: dict[str, dict[str, str]]
+    """What each server's postgresql.auto.conf sets now: by server, by name."""
     folder: Path
     """Where a route may keep files of its own, on this machine."""

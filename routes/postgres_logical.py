@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from actions import replication, roles, schema, source, traffic
 from actions.cutover import Fence, paused_steps
 from actions.postgres import answers
 from checks.facts import Facts, Locale
 from connections.quoting import quote_literal
 from connections.tls import tls_mode
+from profiles.fold import Night
 from profiles.names import REPLICATION_ROLE
 from profiles.profile import ByHand, PgBouncer, Profile
 from profiles.steps import Sql, Step, settling
@@ -31,34 +34,34 @@ def gates(profile: Profile) -> list[Behind]:
 
 def steps(phase: str, given: Given) -> list[Step]:
     """The steps of a phase, in the order in which they are run."""
-    match phase:
-        case "preflight":
-            return preflight(given)
-        case "replication":
-            return replicate(given)
-        case "cutover":
-            return cut_over(given)
-        case "aftercare":
-            return settle(given)
-        case _:
-            return []
+    runbook = {
+        "preflight": preflight,
+        "replication": replicate,
+        "cutover": cut_over,
+        "aftercare": settle,
+    }
+    return (
+        [_as_lent(step, given.night) for step in runbook[phase](given)] if phase in runbook else []
+    )
 
 
 def preflight(given: Given) -> list[Step]:
-    """The remedies that the findings ask for, where a setting is all it takes."""
-    old = given.profile.source.name
+    """The remedies that the findings ask for, where a setting is all it takes; restarts last."""
     made: dict[str, Step] = {}
+    waiting: dict[str, dict[str, str]] = {}
     for found in given.findings:
         if not found.remedy or not found.wants:
             continue
         name, _, server = found.remedy.partition("@")
-        before = given.configured.get(name) if server == old else None
-        setting = source.alter_system(server, name, found.wants, before)
-        made[setting.id] = setting
-        if name in RESTART_NEEDED:
-            restart = source.restart(server, name, found.wants)
-            made[restart.id] = restart
-    return list(made.values())
+        before = given.configured.get(server, {}).get(name)
+        at_restart = name in RESTART_NEEDED
+        made[found.remedy] = source.alter_system(
+            server, name, found.wants, before, at_restart=at_restart
+        )
+        if at_restart:
+            waiting.setdefault(server, {})[name] = found.wants
+    restarts = [source.restart(server, settings) for server, settings in waiting.items()]
+    return [*made.values(), *restarts]
 
 
 def replicate(given: Given) -> list[Step]:
@@ -71,7 +74,7 @@ def replicate(given: Given) -> list[Step]:
     views = [view.quoted for view in facts.materialized_views if view.populated]
     made = [
         source.open_door(old, new, database, facts.source.hba_file, tls=tls_old in ENCRYPTED),
-        source.replication_role(old.name),
+        source.replication_role(old.name, database),
         roles.copy_roles(old.name, new.name, old.user, _carried(facts)),
         roles.create_database(new.name, database, facts.owner, _options(facts.locale)),
         roles.copy_settings(old.name, new.name, database),
@@ -153,6 +156,15 @@ RESTART_NEEDED = (
     "max_logical_replication_workers",
     "max_active_replication_origins",
 )
+
+
+def _as_lent(step: Step, night: Night) -> Step:
+    """A loan that is open keeps the undo it was made with: what is found now is what we set."""
+    lent = night.loose_ends.get(step.leaves.id) if step.leaves else None
+    if lent is None or lent.settled is not None or step.id not in night.steps:
+        return step
+    first = night.steps[step.id]
+    return msgspec.structs.replace(step, undo=first.undo, undone=first.undone)
 
 
 def _before(given: Given) -> list[Step]:

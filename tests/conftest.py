@@ -5,4 +5,7 @@ pytest_plugins = [
     "tests.fix_ground",
     "tests.fix_connections",
     "tests.fix_servers",
+    "tests.fix_road",
+    "tests.fix_ssh",
+    "tests.fix_terminal",
 ]

@@ -1,229 +1,28 @@
-"""The four sides of the armed sequence in the made-up world, and every way a call can go wrong.
+"""The four sides of the armed sequence, and its observer, in the made-up world.
 
-Each await of the sequence is a numbered call. A plan says which fault comes at which: by number, or
-by name (``old.strangers#2`` is the second time that is called).
+They keep the contracts of ``actions.armed_protocols``; what goes wrong comes from the plan.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from actions.armed import ArmedSequence
 from actions.armed_clock import LoopClock
 from actions.armed_protocols import Attempt, Sequences, SequenceValue
 from actions.armed_stages import Stretch
-from profiles.errors import (
-    EvidenceError,
-    PoolerError,
-    RefusedError,
-    ServerLostError,
-    UnreachableError,
-)
+from profiles.errors import EvidenceError, PoolerError, RefusedError
 from profiles.events import StretchState
-from tests.fix_armed_world import MadeUpTime, Node, Pooler, World, forever, lift, now_s
+from tests.fix_armed_plan import LATENCY_S, Plan, Said, Side
+from tests.fix_armed_world import World, lift, now_s
 
-T = TypeVar("T")
-LATENCY_S = 0.0003
-FROZEN_S = 15.0
 NEVER_USED = SequenceValue(1, False)
 
-CALL_FAULTS = (
-    "raises",
-    "raises something else",
-    "answer lost",
-    "hangs",
-    "hangs after",
-    "late by 0.001",
-    "late by 0.6",
-)
-"""What becomes of the call itself; "late": given up by us, and takes effect nevertheless."""
-ENGINE_FAULTS = (
-    "engine dies",
-    "engine dies after",
-    "engine dies, late by 0.005",
-    "engine dies, late by 0.6",
-)
-HAPPENINGS = (
-    "abort key",
-    "abort key after",
-    "cancelled",
-    "cancelled after",
-    "freezes",
-    "freezes after",
-    "old crashes",
-    "old dies",
-    "new crashes",
-    "new dies",
-    "old timer vanishes",
-    "pooler crashes",
-    "pooler dies",
-    "pooler timer vanishes",
-    "replication stalls",
-    "straggler",
-    "stuck transaction",
-)
-EVERY_FAULT = CALL_FAULTS + ENGINE_FAULTS + HAPPENINGS
 
-
-class EngineKilled(BaseException):
-    """kill -9: nothing of this engine runs any more."""
-
-
-class Said(NamedTuple):
-    """What the observer was told, and when."""
-
-    at_s: float
-    state: StretchState
-    says: str
-    paused_ms: float | None = None
-    aborting_means: str = ""
-    choices: tuple[str, ...] = ()
-
-
-@dataclass
-class Plan:
-    """What goes wrong, and what has been called and said so far."""
-
-    faults: Mapping[int | str, str] = field(default_factory=dict)
-    calls: list[str] = field(default_factory=list)
-    came: list[str] = field(default_factory=list)
-    """The faults that really came."""
-    said: list[Said] = field(default_factory=list)
-    engine: int = 0
-    """Which engine lives; the calls of an earlier one never return."""
-    turning: bool = False
-    stuck: bool = False
-    on_abort_key: Callable[[], None] = lambda: None
-    on_cancel: Callable[[], object] = lambda: None
-
-    def next_fault(self, name: str) -> str:
-        number = len(self.calls)
-        self.calls.append(name)
-        times = self.calls.count(name)
-        by_name = self.faults.get(f"{name}#{times}" if times > 1 else name, "")
-        return self.faults.get(number, by_name)
-
-    def states(self) -> list[StretchState]:
-        return [said.state for said in self.said]
-
-
-class _Side:
-    """One side as one engine sees it during one attempt."""
-
-    def __init__(self, world: World, plan: Plan, attempt: Attempt) -> None:
-        self.world = world
-        self.plan = plan
-        self.attempt = attempt
-        self.engine = plan.engine
-
-    async def call(self, name: str, effect: Callable[[], T], needs: Node | Pooler | None) -> T:
-        if self.plan.engine != self.engine:
-            await forever()
-        self.world.clients_try()
-        fault = self.plan.next_fault(name)
-        await asyncio.sleep(LATENCY_S)
-        if fault and self._fits(fault, name):
-            self.plan.came.append(fault)
-            answer = await self._go_wrong(fault, lambda: self._do(effect, needs))
-        else:
-            answer = self._do(effect, needs)
-        await asyncio.sleep(LATENCY_S)
-        return answer
-
-    def _fits(self, fault: str, name: str) -> bool:
-        if fault == "straggler":
-            return not self.plan.turning and name != "old.turn"
-        return fault not in CALL_FAULTS or name != "clock.sleep"
-
-    def _do(self, effect: Callable[[], T], needs: Node | Pooler | None) -> T:
-        if needs is not None and not needs.up:
-            raise UnreachableError("the server", "connect", "connection refused")
-        answer = effect()
-        self.world.changed()
-        return answer
-
-    async def _go_wrong(self, fault: str, do: Callable[[], T]) -> T:
-        if fault in CALL_FAULTS:
-            return await self._break(fault, do)
-        if fault in ENGINE_FAULTS:
-            self._kill(fault, do)
-        if not fault.endswith("after"):
-            await self._happens(fault)
-            return do()
-        answer = do()
-        await self._happens(fault.removesuffix(" after"))
-        return answer
-
-    async def _break(self, fault: str, do: Callable[[], T]) -> T:
-        if fault in ("answer lost", "hangs after"):
-            do()
-        if fault in ("raises", "answer lost"):
-            raise ServerLostError("the server", "ask", "connection reset")
-        if fault == "raises something else":
-            raise KeyError("nobody thought of this")
-        try:
-            await forever()
-        except asyncio.CancelledError:
-            if fault.startswith("late"):
-                self._later(float(fault.split()[-1]), do)
-            raise
-        raise AssertionError("unreachable")
-
-    def _kill(self, fault: str, do: Callable[[], T]) -> None:
-        self.plan.engine += 1
-        if fault == "engine dies after":
-            with contextlib.suppress(Exception):
-                do()
-        if "late" in fault:
-            self._later(float(fault.split()[-1]), do)
-        raise EngineKilled
-
-    def _later(self, seconds: float, do: Callable[[], T]) -> None:
-        def quietly() -> None:
-            with contextlib.suppress(EvidenceError, RefusedError, UnreachableError):
-                do()
-
-        asyncio.get_running_loop().call_later(seconds, quietly)
-
-    async def _happens(self, fault: str) -> None:
-        world, (what, *how) = self.world, fault.split()
-        things: dict[str, Node | Pooler] = {
-            "old": world.old,
-            "new": world.new,
-            "pooler": world.pooler,
-        }
-        if how == ["timer", "vanishes"]:
-            lift(things[what].timers)
-        elif what in things:
-            world.crash(things[what], for_good=how == ["dies"])
-        elif fault == "straggler":
-            world.straggler()
-        elif fault == "replication stalls":
-            world.stalled = True
-        elif fault == "stuck transaction":
-            self.plan.stuck = True
-        elif fault == "abort key":
-            self.plan.on_abort_key()
-        elif fault == "cancelled":
-            self.plan.on_cancel()
-        elif fault == "freezes":
-            await _freeze()
-
-
-async def _freeze() -> None:
-    """The engine's process stands still while the world goes on."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, MadeUpTime)
-    loop.leap.now_s += FROZEN_S
-    for _ in range(5):
-        await asyncio.sleep(0)
-
-
-class Old(_Side):
+class Old(Side):
     """The old server's side."""
 
     name = "old"
@@ -244,7 +43,7 @@ class Old(_Side):
         if me in old.arbiter:
             raise RefusedError("old", "arm", f"this attempt is {old.arbiter[me]} already")
         for other in [key for key, state in old.arbiter.items() if state == "armed"]:
-            self._abort(other)
+            self.world.abort(other)
         old.arbiter[me] = "armed"
         fire = asyncio.get_running_loop().call_later(after_s, self._fire)
         old.timers[me] = fire
@@ -252,7 +51,7 @@ class Old(_Side):
     def _fire(self) -> None:
         self.world.old.timers.pop(self.attempt, None)
         if self.world.old.arbiter.get(self.attempt) == "armed":
-            self._abort(self.attempt)
+            self.world.abort(self.attempt)
 
     async def timers_stand(self) -> bool:
         old, me = self.world.old, self.attempt
@@ -305,20 +104,10 @@ class Old(_Side):
         return True
 
     async def abort(self) -> bool:
-        return await self.call("old.abort", lambda: self._abort(self.attempt), self.world.old)
-
-    def _abort(self, attempt: Attempt) -> bool:
-        old = self.world.old
-        was = old.arbiter.get(attempt)
-        if was == "moved":
-            return False
-        old.arbiter[attempt] = "aborted"
-        if was == "armed":
-            self.world.open_old()
-        return True
+        return await self.call("old.abort", lambda: self.world.abort(self.attempt), self.world.old)
 
 
-class New(_Side):
+class New(Side):
     """The new server's side."""
 
     name = "new"
@@ -342,7 +131,7 @@ class New(_Side):
         return await self.call("new.is_open", lambda: self.world.new.may_log_in, self.world.new)
 
 
-class Pool(_Side):
+class Pool(Side):
     """The traffic's side: one pooler."""
 
     name = "pool"
@@ -371,7 +160,7 @@ class Pool(_Side):
         resumes = pooler.resumes
         await self.call("pool.pause", lambda: self._pause(resumes), pooler)
         while pooler.busy or self.plan.stuck:
-            await asyncio.sleep(LATENCY_S)
+            await asyncio.sleep(10 * LATENCY_S)
             if now_s() > ends_s:
                 self.world.resume()
                 raise PoolerError("pool", "PAUSE", "a transaction stayed open")
@@ -395,7 +184,7 @@ class Pool(_Side):
             raise EvidenceError("pool", "write as a client", "it did not arrive")
 
 
-class MadeUpClock(_Side, LoopClock):
+class MadeUpClock(Side, LoopClock):
     """The loop's clock, whose sleep is a call like any other."""
 
     async def sleep(self, seconds: float) -> None:
@@ -403,7 +192,7 @@ class MadeUpClock(_Side, LoopClock):
         await asyncio.sleep(seconds)
 
 
-class Journal(_Side):
+class Journal(Side):
     """Keeps what it is told, over the death of an engine too."""
 
     def moved(
@@ -442,3 +231,38 @@ def sequence(world: World, plan: Plan, number: int = 1, whole_s: float = 10.0) -
 
     plan.on_abort_key = press_abort
     return made
+
+
+@dataclass
+class Scene:
+    """One attempt in a world, with what goes wrong in it."""
+
+    world: World
+    plan: Plan
+    made: ArmedSequence
+
+    async def go(self) -> StretchState:
+        await self.made.arm()
+        return await self.made.run()
+
+    def calls(self, *names: str) -> list[str]:
+        """Those calls, in the order in which they came."""
+        return [name for name in self.plan.calls if name in names]
+
+    def says(self, state: StretchState) -> str:
+        return next(said.says for said in self.plan.said if said.state == state)
+
+    def began_s(self) -> float:
+        return self.plan.said[1].at_s
+
+
+def scene(faults: dict[int | str, str] | None = None) -> Scene:
+    world, plan = World(), Plan(faults or {})
+    return Scene(world, plan, sequence(world, plan))
+
+
+async def again(one: Scene, *, turned: bool = False) -> StretchState:
+    """The engine dies, and another one recovers."""
+    one.plan.engine += 1
+    one.made = sequence(one.world, one.plan)
+    return await one.made.recover(turned=turned)

@@ -21,6 +21,7 @@ TRANSACTION_S = 0.001
 REPLICATION_S = 0.003
 BACK_AFTER_S = 1.5
 ENOUGH_CLIENTS = 4
+A_DAY_S = 86400.0
 
 
 class _Leap(selectors.SelectSelector):
@@ -29,10 +30,14 @@ class _Leap(selectors.SelectSelector):
     now_s = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            raise AssertionError("everything waits for ever")
+        if timeout is None or self.now_s > A_DAY_S:
+            raise AssertionError("this will never end")
         self.now_s += max(timeout, 0.0)
         return []
+
+
+class Violation(BaseException):
+    """What must never happen has happened; nobody's ``except Exception`` makes it good."""
 
 
 class MadeUpTime(asyncio.SelectorEventLoop):
@@ -40,6 +45,7 @@ class MadeUpTime(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self.leap = _Leap()
+        self.violations: list[str] = []
         super().__init__(self.leap)
 
     def time(self) -> float:
@@ -47,16 +53,19 @@ class MadeUpTime(asyncio.SelectorEventLoop):
 
 
 def in_made_up_time(story: Coroutine[Any, Any, T]) -> T:
-    """What a story comes to; what it leaves running is cancelled."""
+    """What a story comes to; raises Violation if anything in it was one, a timer's too."""
     loop = MadeUpTime()
     try:
-        return loop.run_until_complete(story)
+        came_to = loop.run_until_complete(story)
     finally:
         while left := asyncio.all_tasks(loop):
             for task in left:
                 task.cancel()
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         loop.close()
+    if loop.violations:
+        raise Violation(*loop.violations)
+    return came_to
 
 
 def made_up_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
@@ -67,6 +76,15 @@ def made_up_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, No
         in_made_up_time(test(*args, **kwargs))
 
     return run
+
+
+def must(holds: bool, what: str) -> None:
+    """Ends the story with a Violation unless it holds."""
+    loop = asyncio.get_running_loop()
+    if not holds and isinstance(loop, MadeUpTime):
+        loop.violations.append(f"{what}, at {loop.time():.4f} s")
+        loop.set_exception_handler(lambda _loop, _context: None)
+        raise Violation(what)
 
 
 def now_s() -> float:
@@ -213,16 +231,26 @@ class World:
         if self.old.up and self.new.up and not self.stalled:
             self.new.rows.update(self.old.log[:up_to])
 
+    def abort(self, attempt: Attempt) -> bool:
+        """The arbiter's compare-and-set, by whoever asks for it."""
+        was = self.old.arbiter.get(attempt)
+        if was == "moved":
+            return False
+        self.old.arbiter[attempt] = "aborted"
+        if was == "armed":
+            self.open_old()
+        return True
+
     def open_old(self) -> None:
-        assert "moved" not in list(self.old.arbiter.values())[-1:], "opened after the turn"
+        must(not self.moved(), "the old server opened after the turn")
         self.old.may_log_in = True
         self.changed()
 
     def open_new(self, attempt: Attempt) -> None:
-        assert self.old.arbiter.get(attempt) == "moved", "opened before the turn"
+        must(self.old.arbiter.get(attempt) == "moved", "the new server opened before the turn")
         if not self.new.may_log_in:
-            assert self.lost() == [], "opened without every acknowledged write"
-            assert self.new.sequence == self.old.sequence, "a sequence stands elsewhere"
+            must(not self.lost(), "opened without every acknowledged write")
+            must(self.new.sequence == self.old.sequence, "opened with a sequence elsewhere")
         self.new.may_log_in = True
         self.changed()
 
@@ -246,7 +274,7 @@ class World:
 
     def changed(self) -> None:
         """Called after everything that happens: asserts safety, and records who could write."""
-        assert not (self.old.may_log_in and self.new.may_log_in), "both writable"
+        must(not (self.old.may_log_in and self.new.may_log_in), "both servers are writable")
         _record(self.pauses, self.pooler.up and self.pooler.paused)
         _record(self.gaps, not self.flows())
 
@@ -254,10 +282,13 @@ class World:
         server = self.pooler.points_to
         return self.pooler.up and not self.pooler.paused and server.up and server.may_log_in
 
+    def moved(self) -> bool:
+        """What the arbiter says of the last attempt."""
+        return list(self.old.arbiter.values())[-1:] == ["moved"]
+
     def lost(self) -> list[int]:
         """Writes that were acknowledged and are not on the server that the writes belong to."""
-        moved = "moved" in list(self.old.arbiter.values())[-1:]
-        home = self.new if moved else self.old
+        home = self.new if self.moved() else self.old
         return [row for row in self.acknowledged if row not in home.rows]
 
 

@@ -18,7 +18,7 @@ from textual.app import App
 from textual.worker import Worker, WorkerState
 
 from profiles.errors import NightferryError
-from profiles.events import Event, Refused, Said
+from profiles.events import Event, NightEnded, Refused, Said
 from profiles.fold import Night
 from profiles.requests import Request
 from tui import clipboard, doing, glyphs
@@ -86,7 +86,8 @@ class Nightferry(App[str]):
         self._link: Link | None = None
         self._outbox: asyncio.Queue[Request] = asyncio.Queue()
         self._dirty = True
-        self._arrived = False
+        self.arrived = False
+        """The window shows the phase in which the night stands, and may ask for looks."""
         self._asked_for: frozenset[str] = frozenset()
 
     @property
@@ -118,7 +119,7 @@ class Nightferry(App[str]):
 
     def open_night(self, folder: Path, *, watch: bool = False) -> None:
         """Listen to the night of that folder."""
-        self.folder, self.watch_only, self._arrived = folder, watch, False
+        self.folder, self.watch_only, self.arrived = folder, watch, False
         self._link = self._link_to(folder, watch)
         self._outbox = asyncio.Queue()
         self.go_to("servers")
@@ -129,16 +130,20 @@ class Nightferry(App[str]):
         self.run_worker(sending, group="send", exclusive=True, exit_on_error=False)
 
     async def _listen(self, link: Link) -> None:
+        self._arrive(link)
         async for event in link.events():
             self.mark_dirty()
             self._tell_of(event)
+            self._arrive(link)
 
     def _tell_of(self, event: Event | None) -> None:
         """What is said to the operator at once, beside being drawn."""
         match event:
             case Refused():
                 self.tell(f"refused: {event.why}", trouble=True)
-            case Said() if self._arrived:
+            case NightEnded():
+                self.tell(f"The night has ended. Its report: {event.report}")
+            case Said() if self.arrived:
                 self.tell(event.text, trouble=event.trouble)
 
     async def _send_all(self, link: Link, outbox: asyncio.Queue[Request]) -> None:
@@ -172,14 +177,12 @@ class Nightferry(App[str]):
         self._dirty = True
 
     def tick(self) -> None:
-        """Draw what has changed, at most so often; arrive where the night stands."""
+        """Draw what has changed, at most so often."""
         view = self.view
         paused = view.night.stretch is not None and view.night.armed
         if not self._dirty and not paused:
             return
         self._dirty = False
-        if not self._arrived and self._link is not None and self._link.caught_up:
-            self._arrive(view.night)
         wanted = frozenset(view.night.secrets_wanted)
         if wanted - self._asked_for and isinstance(self.screen, Frame) and not self.watch_only:
             self.ask_secrets()
@@ -187,9 +190,12 @@ class Nightferry(App[str]):
         if isinstance(self.screen, Frame | JournalScreen):
             self.screen.redraw()
 
-    def _arrive(self, night: Night) -> None:
-        self._arrived = True
-        phase = night.current_phase()
+    def _arrive(self, link: Link) -> None:
+        """Go to where the night stands, once, as soon as it is known; before that nobody asks."""
+        if self.arrived or not link.caught_up:
+            return
+        self.arrived = True
+        phase = link.state.current_phase()
         if phase != "sessions":
             self.go_to(phase)
 

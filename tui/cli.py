@@ -128,7 +128,7 @@ def rehearse(ctx: click.Context, unattended: bool, as_json: bool) -> None:
     if as_json and not unattended:
         raise click.UsageError("--json goes with --unattended")
     if unattended:
-        from rehearsal import unattended as walk
+        from tui import unattended as walk
 
         ctx.exit(walk.run(json=as_json))
     from tui import rehearse as box

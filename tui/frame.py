@@ -14,10 +14,9 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.widget import Widget
 from textual.widgets import Static
 
-from profiles.fold import Night
+from profiles.fold import Night, Stretch
 from profiles.phases import BY_ID, PHASES
 from profiles.requests import Abort, Cancel, Go
 from tui.keys import Offer, find, footer_line, help_lines
@@ -35,6 +34,7 @@ WIDE = 100
 """From so many columns on the rail shows titles."""
 TOO_SMALL = "Nightferry needs 60×20.\nThe night goes on;\nmake the window larger."
 HELP_CELLS = 72
+AROUND = ("header", "stopped", "rail", "message", "footer")
 
 
 class Frame(Screen[None]):
@@ -44,6 +44,12 @@ class Frame(Screen[None]):
     HELP_WORDS = ""
     """What this screen is for, and what its actions will do to which server."""
     AUTO_FOCUS = "Rows"
+
+    def __init__(self) -> None:
+        super().__init__()
+        around = [Lines(id=name) for name in AROUND]
+        self.panels = {str(panel.id): panel for panel in (*around, *self.body())}
+        """Every panel by its name; the body's in the order they stand in."""
 
     @property
     def window(self) -> Nightferry:
@@ -61,18 +67,23 @@ class Frame(Screen[None]):
         return self.window.view.night
 
     def compose(self) -> ComposeResult:
-        """The frame around `body`."""
-        yield Lines(id="header")
-        yield Lines(id="stopped")
+        """The frame around what `body` gave."""
+        yield self.panels["header"]
+        yield self.panels["stopped"]
         with Horizontal(id="middle"):
-            yield Lines(id="rail")
+            yield self.panels["rail"]
             with Vertical(id="body"):
-                yield from self.body()
-        yield Lines(id="message")
-        yield Lines(id="footer")
+                yield from [panel for name, panel in self.panels.items() if name not in AROUND]
+        yield self.panels["message"]
+        yield self.panels["footer"]
         yield Static(TOO_SMALL, id="too-small", markup=False)
 
-    def body(self) -> Iterator[Widget]:
+    @property
+    def stands(self) -> bool:
+        """Every panel is there; a tick may fall between a screen's coming and its layout."""
+        return all(panel.is_mounted for panel in self.panels.values())
+
+    def body(self) -> Iterator[Lines]:
         """What stands between rail and footer."""
         raise NotImplementedError
 
@@ -92,14 +103,14 @@ class Frame(Screen[None]):
 
     def redraw(self) -> None:
         """Draw everything that has changed since the last time."""
-        if not self.is_mounted:
+        if not self.stands:
             return
-        head = self._lines("header")
+        head = self.panels["header"]
         head.show([header.identity(self.view, head.cells), header.state(self.view, head.cells)])
         self._show_panel("stopped", stopped_lines(self.night, self.size.width - 4))
-        self._lines("rail").show(rail.rail(self.view, self.PHASE, self.size.width < WIDE))
+        self.panels["rail"].show(rail.rail(self.view, self.PHASE, self.size.width < WIDE))
         self.draw()
-        self._lines("footer").show([footer_line(self.all_offers(), self.size.width)])
+        self.panels["footer"].show([footer_line(self.all_offers(), self.size.width)])
 
     def tell(self, text: str, *, trouble: bool = False) -> None:
         """A message above the footer, until the next key."""
@@ -112,15 +123,21 @@ class Frame(Screen[None]):
 
     def on_mount(self) -> None:
         """Draw once the layout has given every panel its size."""
-        self.call_after_refresh(self.redraw)
+        self.call_after_refresh(self._first_draw)
         self.entered()
+
+    def _first_draw(self) -> None:
+        if self.stands:
+            self.redraw()
+        else:
+            self.call_after_refresh(self._first_draw)
 
     def entered(self) -> None:
         """This phase is come to: by a key, or because the night stands there."""
 
     def on_resize(self, event: events.Resize) -> None:
         """Another size is another picture."""
-        self._lines("rail").border_title = "" if event.size.width < WIDE else "The night"
+        self.panels["rail"].border_title = "" if event.size.width < WIDE else "The night"
         self.call_after_refresh(self.redraw)
 
     def on_key(self, event: events.Key) -> None:
@@ -140,11 +157,8 @@ class Frame(Screen[None]):
             offer.do()
         self.redraw()
 
-    def _lines(self, name: str) -> Lines:
-        return self.query_one(f"#{name}", Lines)
-
     def _show_panel(self, name: str, lines: list[Line]) -> None:
-        panel = self._lines(name)
+        panel = self.panels[name]
         panel.set_class(bool(lines), "-shown")
         panel.styles.height = len(lines) + panel.gutter.height if lines else 0
         panel.show(lines)
@@ -155,9 +169,9 @@ class Frame(Screen[None]):
             return []
         turned = "the old server is closed for good; it finishes" if stretch.turned else ""
         by_hand = stretch.armed.by_hand
-        late = "" if stretch.state == "armed" or by_hand else "it is going by itself"
+        late = _why_not_go(stretch)
         go = "Next step" if by_hand else "Go"
-        stop = "Disarm" if stretch.state == "armed" else "Abort"
+        stop = "Disarm" if stretch.state in ("arming", "armed") else "Abort"
         going = Offer("g", go, self.go, why_not=late, quiet=bool(late), area="cutover")
         by_key = late or _no_hand(by_hand)
         return [
@@ -228,6 +242,12 @@ class Frame(Screen[None]):
 
 def _end(which: str, here: bool) -> str:
     return f"this is the {which}" if here else ""
+
+
+def _why_not_go(stretch: Stretch) -> str:
+    if stretch.state == "arming":
+        return "it is still being armed"
+    return "" if stretch.state == "armed" or stretch.armed.by_hand else "it is going by itself"
 
 
 def _no_hand(by_hand: bool) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-
-from textual.widget import Widget
+from typing import cast
 
 from profiles.fold import StepState
 from profiles.phases import BY_ID, PHASES
@@ -17,7 +16,7 @@ from tui.keys import Offer
 from tui.link import new_id
 from tui.widgets.lines import Lines
 from tui.widgets.rows import Rows
-from tui.words import detail, rows
+from tui.words import detail, figures, rows
 from tui.words.rows import Row
 from tui.words.text import Line, Span, line, text_of, wrap
 
@@ -35,7 +34,7 @@ class PhaseScreen(Frame):
         super().__init__()
         self._next_step: str | None = None
 
-    def body(self) -> Iterator[Widget]:
+    def body(self) -> Iterator[Lines]:
         """The list and the detail."""
         listed = Rows(id="rows")
         listed.border_title = BY_ID[self.PHASE].title
@@ -45,6 +44,14 @@ class PhaseScreen(Frame):
     def rows(self, cells: int) -> list[Row]:
         """What is listed; a phase with more to show has its own."""
         return rows.phase_rows(self.night, self.PHASE, cells)
+
+    def aged(self, did: str, cells: int) -> list[Row]:
+        """What is listed under a heading that says how old the answers are."""
+        listed = rows.phase_rows(self.night, self.PHASE, cells)
+        looked = self.night.looked.get(self.PHASE)
+        if looked is None or not listed:
+            return listed
+        return [rows.heading(did, figures.ago(looked, self.view.now), cells), *listed]
 
     def nothing(self) -> str:
         """What is said where there is no row yet."""
@@ -68,9 +75,9 @@ class PhaseScreen(Frame):
         found = self.rows(listed.row_cells)
         listed.show_rows(found or [rows.heading(self.nothing())])
         self._follow()
-        panel = self._lines("detail")
+        panel = self.panels["detail"]
         row = listed.current
-        lines = [] if row is None else self.detail_of(row, panel.cells)
+        lines = [] if row is None else self.detail_of(row, listed.cells)
         panel.set_class(bool(lines), "-shown")
         panel.show(lines)
 
@@ -91,19 +98,19 @@ class PhaseScreen(Frame):
         """Look, where nobody has looked yet."""
         night = self.night
         unseen = self.PHASE not in night.looked and self.PHASE not in night.looking
-        if self.PROBES and unseen and night.profile and not self.view.watch:
+        if self.PROBES and unseen and self.window.arrived and not self.view.watch:
             self.probe()
 
     def on_rows_moved(self) -> None:
         """Another row has another detail, and other keys."""
         self.tell("")
-        self._lines("detail").scroll_home(animate=False)
+        self.panels["detail"].scroll_home(animate=False)
         self.redraw()
 
     @property
     def listed(self) -> Rows:
         """The list of rows."""
-        return self.query_one("#rows", Rows)
+        return cast(Rows, self.panels["rows"])
 
     @property
     def focused_step(self) -> Step | None:
@@ -228,7 +235,7 @@ class PhaseScreen(Frame):
 class UnbuiltScreen(Frame):
     """A phase that this version does not look at, and says so."""
 
-    def body(self) -> Iterator[Widget]:
+    def body(self) -> Iterator[Lines]:
         """One panel of words."""
         panel = Lines(id="words")
         panel.border_title = BY_ID[self.PHASE].title
@@ -236,9 +243,9 @@ class UnbuiltScreen(Frame):
 
     def draw(self) -> None:
         """Never shown as a pass."""
-        cells = self._lines("words").cells
+        cells = self.panels["words"].cells
         said = line(Span("? unknown: not looked at, needs a host", "unknown"))
-        self._lines("words").show([said, line(), *wrap(self.HELP_WORDS, cells, "dim")])
+        self.panels["words"].show([said, line(), *wrap(self.HELP_WORDS, cells, "dim")])
 
     def offers(self) -> list[Offer]:
         """Enter just goes on."""

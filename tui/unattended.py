@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from engine.launch import begin, ensure_engine
 from profiles import load
 from profiles import requests as rq
 from profiles.errors import EngineError, EvidenceError
-from profiles.fold import Night
+from profiles.fold import Night, StepState, Stretch
 from profiles.names import SCHEMA
 from profiles.profile import Profile
 from rehearsal.box import Box, start
@@ -35,6 +35,8 @@ GATE_S = 180.0
 STRETCH_S = 60.0
 WRITES_AFTER_S = 3.5
 """The application goes on for so long on the new server: the pause is measured up to 3 s after."""
+
+ENDED_BY_SIGNAL = 128 + signal.SIGTERM
 
 Say = Callable[[str], None]
 
@@ -74,7 +76,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 def run(*, json: bool, settings: Settings | None = None) -> int:
     """Walk it; the exit code: 0 only if nothing was lost, duplicated or left."""
     say: Say = (lambda text: None) if json else print
-    outcome = asyncio.run(_until_told(_rehearse(say, settings or Settings())))
+    try:
+        outcome = asyncio.run(_until_told(_rehearse(say, settings or Settings())))
+    except asyncio.CancelledError:
+        return ENDED_BY_SIGNAL
     if json:
         sys.stdout.write(msgspec.json.encode(outcome).decode() + "\n")
     else:
@@ -134,62 +139,98 @@ class Walk:
 
     async def close(self) -> None:
         """End the engine, then the window."""
-        client = self._now
-        if not client.state.ended:
+        if not self.night.ended:
             try:
-                await client.send(rq.Stop(id=new_id()))
-                await client.until(lambda night: night.engine_pid is None, STRETCH_S)
+                await self._send(rq.Stop(id=new_id()))
+                await self._now.until(lambda night: night.engine_pid is None, STRETCH_S)
             except EngineError:
                 pass  # it is gone already
-        await client.close()
+        await self.leave()
+
+    async def leave(self) -> None:
+        """End the window alone: the engine goes on."""
+        await self._now.close()
+
+    @property
+    def night(self) -> Night:
+        """The night as far as this window has been told of it."""
+        return self._now.state
 
     async def copy(self) -> None:
         """From Servers to a destination that follows closely."""
         for phase in ("servers", "route", "preflight"):
-            await self._look(phase)
+            await self.look(phase)
         await self._phase("replication")
         self._say("Waiting until the new server has kept up for a while …")
-        await self._now.until(_gates_hold, GATE_S)
-        await self._look("verify")
+        await self.until(_gates_hold, GATE_S)
+        await self.look("verify")
+
+    async def check_off(self) -> None:
+        """The checklist, up to the armed stretch."""
+        await self._phase("cutover")
+        await self.until(_gates_hold, GATE_S)
 
     async def cut_over(self) -> Night:
         """The checklist, then the armed stretch in one key."""
-        await self._phase("cutover")
-        await self._now.until(_gates_hold, GATE_S)
-        await self._send(rq.Arm(id=new_id(), typed=self.profile.source.name))
-        night = await self._now.until(_is_armed, STRETCH_S)
-        assert night.stretch is not None
-        await self._send(rq.Go(id=new_id(), attempt=night.stretch.attempt))
-        night = await self._now.until(lambda now: now.stretch is not None and now.stretch.over, 60)
+        await self.check_off()
+        await self.arm()
+        await self.go()
+        night = await self.until(_is_over, STRETCH_S)
         if not night.moved:
             said = night.stretch.says if night.stretch else ""
             raise EvidenceError("cutover", "move the traffic", said)
         self._say("The traffic is on the new server.")
         return night
 
+    async def arm(self, *, by_hand: bool = False) -> None:
+        """Type the source's name, and wait until everything is ready."""
+        before = self.night.stretch
+        typed = self.profile.source.name
+        await self._send(rq.Arm(id=new_id(), typed=typed, by_hand=by_hand))
+        night = await self.until(lambda now: _is_armed(now, before), STRETCH_S)
+        assert night.stretch is not None
+        if night.stretch.over:
+            raise EvidenceError("cutover", "arm", night.stretch.says)
+
+    async def go(self) -> None:
+        """The key that runs the stretch; when it is gone through by hand, its next step."""
+        stretch = self.night.stretch
+        assert stretch is not None
+        await self._send(rq.Go(id=new_id(), attempt=stretch.attempt))
+
+    async def abort(self) -> None:
+        """The abort key."""
+        await self._send(rq.Abort(id=new_id()))
+
+    async def until(self, predicate: Callable[[Night], bool], deadline_s: float) -> Night:
+        """Wait for the night to come so far. Raises EngineError, RefusedError."""
+        return await self._now.until(predicate, deadline_s)
+
     async def settle(self) -> Night:
         """Aftercare: every loose end, then the end of the night."""
         await self._phase("aftercare")
         await self._send(rq.EndNight(id=new_id()))
-        return await self._now.until(lambda night: night.ended, LOOK_S)
+        return await self.until(lambda night: night.ended, LOOK_S)
 
     async def _phase(self, phase: str) -> None:
-        await self._look(phase)
-        plan = self._now.state.plan(phase)
+        await self.look(phase)
+        plan = self.night.plan(phase)
         for server in sorted({name for step in plan if step.danger for name in step.servers}):
             await self._send(rq.Confirm(id=new_id(), phase=phase, server=server))
-        await self._send(rq.RunPhase(id=new_id(), phase=phase))
         wanted = [step.id for step in plan if not step.paused and not step.after_turn]
-        night = await self._now.until(lambda now: _through(now, wanted), STEPS_S)
+        before = {step_id: self.night.state_of(step_id) for step_id in wanted}
+        await self._send(rq.RunPhase(id=new_id(), phase=phase))
+        night = await self.until(lambda now: _through(now, before), STEPS_S)
         for step_id in wanted:
             state = night.state_of(step_id)
             if not state.settled:
                 raise EvidenceError(step_id, "run the step", state.error or str(state.outcome))
 
-    async def _look(self, phase: str) -> None:
-        before = self._now.state.looked.get(phase)
+    async def look(self, phase: str) -> None:
+        """Look at a phase; raises EvidenceError for what stops the night, or was not seen."""
+        before = self.night.looked.get(phase)
         await self._send(rq.Probe(id=new_id(), phase=phase))
-        night = await self._now.until(lambda now: now.looked.get(phase) != before, LOOK_S)
+        night = await self.until(lambda now: now.looked.get(phase) != before, LOOK_S)
         for found in night.findings_of(phase):
             self._say(f"  {found.verdict:7} {found.check:32} {found.figure}")
             if found.verdict in ("stop", "unknown"):
@@ -224,15 +265,24 @@ def _gates_hold(night: Night) -> bool:
     return bool(night.gates) and all(gate.holds for gate in night.gates.values())
 
 
-def _is_armed(night: Night) -> bool:
-    return night.stretch is not None and night.stretch.state == "armed"
+def _is_armed(night: Night, before: Stretch | None) -> bool:
+    """An attempt after that one is armed, or could not be."""
+    stretch = night.stretch
+    if stretch is None or stretch is before:
+        return False
+    return stretch.state == "armed" or stretch.over
 
 
-def _through(night: Night, wanted: list[str]) -> bool:
-    """All of them settled, or one of them failed."""
-    states = [night.state_of(step_id) for step_id in wanted]
-    return all(state.settled for state in states) or any(
-        state.outcome == "failed" for state in states
+def _is_over(night: Night) -> bool:
+    return night.stretch is not None and night.stretch.over
+
+
+def _through(night: Night, before: Mapping[str, StepState]) -> bool:
+    """All of them are settled, or one of them has failed since it was as before."""
+    states = {step_id: night.state_of(step_id) for step_id in before}
+    return all(state.settled for state in states.values()) or any(
+        state.outcome == "failed" and state is not before[step_id]
+        for step_id, state in states.items()
     )
 
 

@@ -16,6 +16,7 @@ from profiles.requests import Request
 from tui.app import Nightferry
 from tui.frame import Frame
 from tui.nights import Known
+from tui.screens.journal import JournalScreen
 from tui.widgets.lines import Lines
 from tui.words.text import plain
 
@@ -116,10 +117,20 @@ async def settled(pilot: Pilot[str]) -> None:
     await pilot.pause()
     async with asyncio.timeout(DEADLINE_S):
         await window.all_sent()
+        while not _drawn(window):
+            await pilot.pause(0.01)
     for _ in range(2):  # a screen that was just entered draws once it has its size
         window.mark_dirty()
         window.tick()
         await pilot.pause()
+
+
+def _drawn(window: Window) -> bool:
+    """The screen on top has been laid out and drawn once; dialogs draw themselves."""
+    if not isinstance(window.screen, Frame | JournalScreen):
+        return True
+    footer = window.screen.query_one_optional("#footer", Lines)
+    return footer is not None and bool(footer._lines)
 
 
 async def press(pilot: Pilot[str], *keys: str) -> None:

@@ -39,6 +39,16 @@ async def test_the_source_is_typed_and_then_one_key_goes() -> None:
         assert go.attempt == 1
 
 
+async def test_g_waits_until_everything_is_armed() -> None:
+    link = Recorded(scenes.armed()[:-1])
+    window = Window(link)
+    async with window.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "g")
+        assert "it is still being armed" in shown(window)
+        assert link.sent == []
+
+
 async def test_the_old_way_is_armed_by_another_key_and_goes_step_by_step() -> None:
     link = Recorded(scenes.prepared())
     window = Window(link)

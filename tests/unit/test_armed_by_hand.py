@@ -8,7 +8,8 @@ import pytest
 
 from actions.armed import ArmedSequence
 from actions.armed_stages import AFTER_THE_TURN, STAGES, Stage
-from tests.fix_armed_sides import Plan, sequence
+from tests.fix_armed_plan import Plan
+from tests.fix_armed_sides import sequence
 from tests.fix_armed_world import World, forever, made_up_time, now_s
 
 WHOLE_S = 300.0

@@ -17,13 +17,8 @@ from hypothesis import strategies as st
 from actions.armed import ArmedSequence
 from profiles.errors import NightferryError
 from profiles.events import StretchState
-from tests.fix_armed_sides import (
-    EVERY_FAULT,
-    FROZEN_S,
-    EngineKilled,
-    Plan,
-    sequence,
-)
+from tests.fix_armed_plan import EVERY_FAULT, FROZEN_S, EngineKilled, Plan
+from tests.fix_armed_sides import sequence
 from tests.fix_armed_world import BACK_AFTER_S, Gap, World, in_made_up_time
 
 WHOLE_S = 10.0
@@ -100,17 +95,13 @@ def _all_up(world: World) -> bool:
     return world.old.up and world.new.up and world.pooler.up
 
 
-def _moved(world: World) -> bool:
-    return "moved" in world.old.arbiter.values()
-
-
 def _judge_the_end(night: Night) -> None:
     """Where the sequence has ended, everything is as it says; where not, it could not be."""
     world = night.world
-    home = world.new if _moved(world) else world.old
+    home = world.new if world.moved() else world.old
     assert world.lost() == []
     if night.came_to in ENDED:
-        assert (night.came_to == "moved") == _moved(world)
+        assert (night.came_to == "moved") == world.moved()
         assert home.may_log_in
         assert not world.pooler.paused
         assert world.pooler.points_to is home
@@ -130,7 +121,7 @@ def _judge_what_is_left(night: Night) -> None:
     for pause in [] if on_its_own else world.pauses:
         assert pause.ended_s is not None
         assert pause.ended_s - pause.began_s <= WHOLE_S + 1 + slack_s
-    if night.killed and not _moved(world) and not any("old" in fault for fault in came):
+    if night.killed and not world.moved() and not any("old" in fault for fault in came):
         assert world.old.may_log_in
     for gap in world.gaps:
         _judge_gap(night, gap, WHOLE_S + 1 + slack_s + _recovering_s(night))

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from connections.answers import hidden, hush, tail_of, text_of
+from connections.answers import complaint_of, hidden, hush, tail_of, text_of
 from connections.hands import Hands, Work
 from connections.passwords import Passwords
 from profiles.errors import AnswerError, DeadlineError, HostError, PoolerError
@@ -152,6 +152,14 @@ def test_the_tail_of_an_output() -> None:
     assert tail_of("") == ""
     assert tail_of("one\n two \n\n") == "two"
     assert tail_of("x" * 900) == "x" * 200
+
+
+def test_what_a_failed_program_complains_of_is_its_first_error() -> None:
+    cause = "pg_restore: error: could not execute query: ERROR:  deadlock detected"
+    end = "pg_restore: error: a worker process died unexpectedly"
+    assert complaint_of(f"pg_restore: making an index\n{cause}\nDETAIL: …\n{end}\n") == cause
+    assert complaint_of("sh: 1: pg_restore: not found\n") == "sh: 1: pg_restore: not found"
+    assert complaint_of("") == ""
 
 
 def test_secrets_are_taken_out_of_texts_and_errors() -> None:

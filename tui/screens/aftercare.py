@@ -10,6 +10,8 @@ from tui.words import figures, places
 from tui.words.rows import Row, heading
 from tui.words.text import Line
 
+END = "End the night"
+
 
 class AftercareScreen(PhaseScreen):
     """Findings, the steps that settle what was left, and what is still open."""
@@ -24,7 +26,7 @@ class AftercareScreen(PhaseScreen):
 
     def rows(self, cells: int) -> list[Row]:
         """Findings and steps, then the loose ends, then the report."""
-        listed = [*super().rows(cells), *places.loose_end_rows(self.night, cells)]
+        listed = [*self.aged("Looked", cells), *places.loose_end_rows(self.night, cells)]
         report = places.report_path(self.night)
         return [*listed, heading("Report", report, cells)] if report else listed
 
@@ -37,15 +39,12 @@ class AftercareScreen(PhaseScreen):
     def offers(self) -> list[Offer]:
         """The steps' keys, and the end."""
         enter, *rest = super().offers()
-        return [
-            enter,
-            Offer("e", "End the night", self.end, self._why_not_end(), area="night"),
-            *rest,
-        ]
+        end = Offer("e", END, self.end, self._why_not_end(), enter.does == END, area="night")
+        return [enter, end, *rest]
 
     def continue_offer(self) -> Offer:
         """Nothing comes after: the night is ended."""
-        return Offer("enter", "End the night", self.end, self._why_not_end(), area="night")
+        return Offer("enter", END, self.end, self._why_not_end(), area="night")
 
     def _why_not_end(self) -> str:
         if self.night.ended:

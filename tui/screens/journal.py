@@ -27,28 +27,34 @@ class JournalScreen(Screen[None]):
 
     CSS_PATH = "journal.tcss"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._panel = Lines(id="journal", can_focus=True)
+        self._panel.border_title = "Journal"
+        self._footer = Lines(id="footer")
+
     def compose(self) -> ComposeResult:
         """One panel and a footer."""
-        panel = Lines(id="journal", can_focus=True)
-        panel.border_title = "Journal"
-        yield panel
-        yield Lines(id="footer")
+        yield self._panel
+        yield self._footer
 
     def on_mount(self) -> None:
         """Draw once there is a size, and stand at the end."""
-        self.query_one("#journal", Lines).focus()
+        self._panel.focus()
         self.call_after_refresh(self._first)
 
     def _first(self) -> None:
         self.redraw()
-        self.query_one("#journal", Lines).scroll_end(animate=False, immediate=True)
+        self._panel.scroll_end(animate=False, immediate=True)
 
     def redraw(self) -> None:
         """Draw what was told; stay at the end if that is where one stood."""
-        panel = self.query_one("#journal", Lines)
+        panel = self._panel
+        if not panel.is_mounted:
+            return
         at_end = panel.scroll_offset.y >= panel.max_scroll_y
         panel.show(journal_lines(cast("Nightferry", self.app).view.night, panel.cells))
-        self.query_one("#footer", Lines).show([KEYS])
+        self._footer.show([KEYS])
         if at_end:
             panel.scroll_end(animate=False)
 

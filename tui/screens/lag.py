@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from textual.widget import Widget
-
 from tui.keys import Offer
 from tui.phase import PhaseScreen
 from tui.widgets.lines import Lines
@@ -30,7 +28,7 @@ class LagScreen(PhaseScreen):
     )
     _unit: Unit = "bytes"
 
-    def body(self) -> Iterator[Widget]:
+    def body(self) -> Iterator[Lines]:
         """The meter above the list."""
         meter = Lines(id="meter")
         meter.border_title = "Lag meter"
@@ -43,7 +41,7 @@ class LagScreen(PhaseScreen):
 
     def draw(self) -> None:
         """Figures and graph first."""
-        meter = self._lines("meter")
+        meter = self.panels["meter"]
         tall = TALL_GRAPH_ROWS if self.size.height >= TALL else GRAPH_ROWS
         lines = lag.meter(self.night, self._unit, meter.cells, tall)
         meter.styles.height = len(lines) + meter.gutter.height

@@ -8,7 +8,7 @@ from tui.words.rows import Row
 
 
 class ReplicationScreen(PhaseScreen):
-    """The steps in order; what is under way stands above them."""
+    """The steps in order; what is under way stands below its step."""
 
     PHASE = "replication"
     STEPS_FIRST = True
@@ -20,6 +20,10 @@ class ReplicationScreen(PhaseScreen):
     )
 
     def rows(self, cells: int) -> list[Row]:
-        """What is under way, then findings and steps."""
-        under_way = rows.progress_rows(self.night, cells) if self.unsettled() else []
-        return [*under_way, *rows.phase_rows(self.night, self.PHASE, cells)]
+        """Findings and steps; below the step that is under way, the bars of its parts."""
+        listed = rows.phase_rows(self.night, self.PHASE, cells)
+        waiting = [step.id for step in self.unsettled()]
+        if not waiting:
+            return listed
+        at = [row.key for row in listed].index(waiting[0]) + 1
+        return [*listed[:at], *rows.progress_rows(self.night, cells), *listed[at:]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tui.phase import PhaseScreen
-from tui.words import figures, rows
 from tui.words.rows import Row
 
 
@@ -20,8 +19,4 @@ class VerifyScreen(PhaseScreen):
 
     def rows(self, cells: int) -> list[Row]:
         """The findings under a heading that says how old they are."""
-        listed = super().rows(cells)
-        looked = self.night.looked.get(self.PHASE)
-        if looked is None or not listed:
-            return listed
-        return [rows.heading("Compared", figures.ago(looked, self.view.now), cells), *listed]
+        return self.aged("Compared", cells)

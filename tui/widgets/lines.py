@@ -12,7 +12,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui.glyphs import drawn
-from tui.words.text import TONES, Line, width
+from tui.words.text import TONES, Line
 
 
 class Lines(ScrollView):
@@ -22,12 +22,10 @@ class Lines(ScrollView):
     glyphs: Mapping[int, str] = {}
     """The translation for this terminal, set once by the app before anything is drawn."""
 
-    def __init__(self, *, id: str, can_focus: bool = False, wide: bool = False) -> None:
+    def __init__(self, *, id: str, can_focus: bool = False) -> None:
         super().__init__(id=id, can_focus=can_focus)
         self._lines: list[Line] = []
         self._hint = ""
-        self.wide = wide
-        """Lines may be wider than the panel; else they are clipped at its edge."""
 
     @property
     def cells(self) -> int:
@@ -38,8 +36,7 @@ class Lines(ScrollView):
         """Draw these lines; only those that differ from the ones drawn now are painted again."""
         before, self._lines = self._lines, list(lines)
         if len(before) != len(self._lines):
-            widest = max((width(each) for each in lines), default=0) if self.wide else 0
-            self.virtual_size = Size(widest, len(self._lines))
+            self.virtual_size = Size(0, len(self._lines))
             self.refresh()
         else:
             for at, (old, new) in enumerate(zip(before, self._lines, strict=True)):
@@ -85,10 +82,7 @@ class Lines(ScrollView):
             for text, tone in self._lines[at]
         ]
         strip = Strip(segments)
-        left = self.scroll_offset.x
-        return strip.extend_cell_length(left + self.size.width, base).crop(
-            left, left + self.size.width
-        )
+        return strip.adjust_cell_length(self.size.width, base)
 
     def _tone(self, tone: str) -> Style:
         return self.get_component_rich_style(f"lines--{tone}", partial=True)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from rich.style import Style
 from textual import events
-from textual.geometry import Region
 from textual.message import Message
 
 from tui.widgets.lines import Lines
@@ -30,6 +29,8 @@ class Rows(Lines):
         self.rows: list[Row] = []
         self.key = ""
         self._at = 0
+        self._chosen = False
+        """Somebody put the cursor where it is; else it stays on the first row."""
 
     @property
     def row_cells(self) -> int:
@@ -47,7 +48,8 @@ class Rows(Lines):
         """Draw these rows; the cursor stays on its row, or the nearest one there is now."""
         self.rows = list(rows)
         keys = [row.key for row in self.rows]
-        self._at = keys.index(self.key) if self.key in keys else self._nearest(self._at)
+        stays = self._chosen and self.key in keys
+        self._at = keys.index(self.key) if stays else self._nearest(self._at if self._chosen else 0)
         self._draw()
 
     def go_to(self, key: str) -> None:
@@ -66,6 +68,10 @@ class Rows(Lines):
         event.stop()
         event.prevent_default()
         self._step(by)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Another height shows other rows."""
+        self._keep_in_view()
 
     def on_click(self, event: events.Click) -> None:
         """The mouse is a bonus."""
@@ -89,10 +95,9 @@ class Rows(Lines):
             self._stand(here)
         elif self.rows:
             self._stand(self._nearest(wanted))
-            self.scroll_to(y=0 if way < 0 else len(self.rows), animate=False)
 
     def _stand(self, at: int) -> None:
-        self._at = at
+        self._at, self._chosen = at, True
         moved, self.key = self.rows[at].key != self.key, self.rows[at].key
         self._draw()
         if moved:
@@ -115,11 +120,14 @@ class Rows(Lines):
         return at == self._at and self.rows[at].selectable
 
     def _keep_in_view(self) -> None:
-        """Scroll so that the cursor is in sight, and its heading where that stands right above."""
-        above = self._at - 1
-        headed = above >= 0 and not self.rows[above].selectable
-        top, tall = (above, 2) if headed else (self._at, 1)
-        self.scroll_to_region(Region(0, top, 1, tall), animate=False, force=True)
+        """The cursor's row in the middle, or as near to it as the ends of the list allow.
+
+        Where one came from must not matter: the same rows and cursor are the same picture.
+        """
+        height = self.scrollable_content_region.height
+        top = min(max(self._at - height // 2, 0), max(len(self.rows) - height, 0))
+        if top != self.scroll_offset.y:
+            self.scroll_to(y=top, animate=False, force=True, immediate=True)
 
     def _nearest(self, at: int) -> int:
         """The selectable row nearest to a place, the earlier one first."""

@@ -82,7 +82,7 @@ def _terms(night: Night) -> str:
     if profile is None:
         return ""
     deadline = figures.seconds(profile.thresholds.pause_deadline_s)
-    return f"t arms · g goes, one key · G one key a step   deadline {deadline}"
+    return f"t arms · g goes · G one key a step · {deadline}"
 
 
 def unsettled_before(night: Night) -> list[Step]:

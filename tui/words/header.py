@@ -53,8 +53,8 @@ def _servers(night: Night, profile: Profile, cells: int, whole: bool) -> Line:
 def state(view: View, cells: int) -> Line:
     """The one line that matters, over the whole width; a band of its own while armed."""
     night = view.night
-    if view.lost:
-        seen = f" As of {figures.clock(night.at)}." if night.seq else ""
+    if view.lost and not night.ended:
+        seen = f". As of {figures.clock(night.at)}" if night.seq else ""
         return fill(line(Span(f" ! no engine is heard: {view.lost}{seen}", "warn")), cells)
     if night.writes_stopped is not None:
         said = f" WRITES STOPPED: {night.writes_stopped.why}"
@@ -66,6 +66,9 @@ def state(view: View, cells: int) -> Line:
 
 def armed(stretch: Stretch, now: datetime, cells: int) -> Line:
     """The armed line: what is paused, for how long of how long, and what aborting means now."""
+    if stretch.state == "arming":
+        said = " ARMING, nothing paused yet   a Disarm"
+        return fill(line(Span(said, "armed")), cells, "armed")
     if stretch.state == "armed":
         keys = "G Next step   a Disarm" if stretch.armed.by_hand else "g Go   a Disarm"
         return fill(line(Span(f" ARMED, nothing paused yet   {keys}", "armed")), cells, "armed")

@@ -99,8 +99,6 @@ def _said(night: Night, step: Step) -> str:
         return figures.bar(part) if part is not None else figures.progress(progress)
     text = (state.error or state.evidence).replace("\n", " ")
     word = step_word(state)
-    if state.running and state.began:
-        return f"running, {figures.seconds((night.at - state.began).total_seconds())}"
     if not word:
         return _beforehand(step)
     return f"{word}: {text}" if text and word != "done" else text or word

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -121,14 +121,6 @@ def labelled(label: str, text: str, cells: int, tone: Tone = "plain") -> list[Li
     body = wrap(text, cells - len(head), tone)
     blank = " " * len(head)
     return [line(Span(head if at == 0 else blank, "dim"), *rest) for at, rest in enumerate(body)]
-
-
-def joined(spans: Sequence[Line], gap: str = "   ") -> Line:
-    """Several short lines as one, with a gap between."""
-    whole: list[Span] = []
-    for at, part in enumerate(spans):
-        whole += ([Span(gap)] if at else []) + list(part)
-    return tuple(whole)
 
 
 def text_of(lines: Iterable[Line]) -> str:

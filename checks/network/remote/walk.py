@@ -1,0 +1,165 @@
+"""One kind of probe along a road: which hops there are, and what is on its way to them.
+
+Finds the hops one after the other, then probes them as often as it is told to. Must not know how a
+probe is sent, nor print anything.
+"""
+
+import selectors
+import time
+from typing import Callable, Dict, NamedTuple, Optional
+
+from checks.network.remote.counting import Hop
+from checks.network.remote.probes import Key, Probes
+from checks.network.remote.replies import HOP, LOST, TARGET, Reply
+
+TIMEOUT_S = 0.9
+"""Less than the second after which the kernel repeats a SYN: a repeated one would hide the loss."""
+PATIENCE_S = 0.25
+LAST_PATIENCE_S = 0.5
+MAX_HOPS = 30
+MAX_SILENT = 5
+SILENT = "silent"
+
+Tried = Callable[[int, Reply], None]
+"""Called after each try with the TTL and what came back."""
+
+
+class Sent(NamedTuple):
+    """A probe on its way; by two clocks, as the kernel stamps what arrives by the wall clock."""
+
+    ttl: int
+    wall_s: float
+    clock_s: float
+
+
+class Walk:
+    """The hops, and the probes that are on their way."""
+
+    def __init__(self, probes: Probes, ready: selectors.BaseSelector) -> None:
+        self.probes = probes
+        self.ready = ready
+        self.hops: Dict[int, Hop] = {}
+        self.answered: Dict[int, Reply] = {}
+        self.waiting: Dict[Key, Sent] = {}
+        self.length: Optional[int] = None
+        self.ends: Optional[str] = None
+
+    def send(self, ttl: int) -> None:
+        """Send one probe."""
+        hop = self.hops.setdefault(ttl, Hop(ttl))
+        hop.statistics.sent += 1
+        hop.waiting += 1
+        sent = Sent(ttl, time.time(), time.monotonic())
+        key, reply = self.probes.send(ttl)
+        self.waiting[key] = sent
+        if reply:
+            self.settle(key, reply)
+
+    def settle(self, key: Key, reply: Reply) -> None:
+        """Count what came back for a probe; what comes too late is counted as lost already."""
+        sent = self.waiting.pop(key, None)
+        if sent is None:
+            return
+        self.probes.forget(key)
+        hop = self.hops[sent.ttl]
+        hop.waiting -= 1
+        hop.count(reply, round_trip_ms(sent, reply))
+        if reply.kind:
+            self.answered[sent.ttl] = reply
+        if reply.kind == TARGET:
+            self.length = min(self.length or sent.ttl, sent.ttl)
+
+    def listen(self, until_s: float) -> None:
+        """Take what comes, until then."""
+        while time.monotonic() < until_s:
+            self.take(until_s)
+
+    def listen_for(self, ttl: int, until_s: float) -> None:
+        """Take what comes, until then or until that hop has answered."""
+        while ttl not in self.answered and time.monotonic() < until_s:
+            self.take(until_s)
+
+    def listen_out(self) -> None:
+        """Take what comes, until nothing is on its way any more."""
+        while self.waiting:
+            self.take(time.monotonic() + TIMEOUT_S)
+
+    def take(self, until_s: float) -> None:
+        """Take what comes next; give up what has waited long enough."""
+        for sent in self.waiting.values():
+            until_s = min(until_s, sent.clock_s + TIMEOUT_S)
+            break  # the others were sent later
+        for found, _ in self.ready.select(max(0.0, until_s - time.monotonic())):
+            for key, reply in self.probes.replies(found.fileobj):
+                self.settle(key, reply)
+        late_s = time.monotonic() - TIMEOUT_S
+        for key in [key for key, sent in self.waiting.items() if sent.clock_s <= late_s]:
+            self.settle(key, LOST)
+
+    def patience_s(self) -> float:
+        """How long to wait before the next try: a silent hop need not take long on a fast road."""
+        worst_ms = max(hop.statistics.worst or 0.0 for hop in self.hops.values())
+        return min(TIMEOUT_S, max(PATIENCE_S, 4 * worst_ms / 1e3))
+
+    def begin(self) -> None:
+        """Begin to count anew: what was sent to find the hops counts for nothing."""
+        for key in list(self.waiting):
+            self.settle(key, LOST)
+        for hop in self.hops.values():
+            hop.forget()
+
+    def close(self) -> None:
+        """Close what is left."""
+        for key in list(self.waiting):
+            self.settle(key, LOST)
+        self.probes.close()
+        self.ready.close()
+
+    def last(self, without_target: bool) -> int:
+        """The TTL of the last hop worth probing: one beyond the last that answers, at most."""
+        if self.length:
+            return self.length - without_target
+        answering = max(self.answered, default=0)
+        if self.ends == SILENT:
+            return answering + (not without_target)
+        said_no = self.answered[answering].address
+        first = min(ttl for ttl, reply in self.answered.items() if reply.address == said_no)
+        return min(answering, first + 1)
+
+
+def round_trip_ms(sent: Sent, reply: Reply) -> float:
+    """The kernel's figure where there is one that can be true (a clock may have been set)."""
+    noticed_ms = (time.monotonic() - sent.clock_s) * 1e3
+    stamped_ms = (reply.at_s - sent.wall_s) * 1e3 if reply.at_s else 0.0
+    for exact_ms in (reply.took_ms or 0.0, stamped_ms):
+        if 0 < exact_ms <= noticed_ms:
+            return exact_ms
+    return noticed_ms
+
+
+def discover(walk: Walk, tried: Tried) -> None:
+    """Find the hops, and why the road ends before the target, where it does."""
+    silent = 0
+    for ttl in range(1, MAX_HOPS + 1):
+        reply = first_answer(walk, ttl, tried)
+        silent = 0 if reply.kind else silent + 1
+        if walk.length:
+            return
+        if silent == MAX_SILENT:
+            break
+        if reply.kind not in (HOP, None):
+            walk.ends = reply.kind
+            return
+    walk.ends = SILENT
+
+
+def first_answer(walk: Walk, ttl: int, tried: Tried) -> Reply:
+    """Try a hop until it answers: one lost probe must not lengthen the path."""
+    for patience_s in (0.0, 0.0, LAST_PATIENCE_S):
+        walk.send(ttl)
+        walk.listen_for(ttl, time.monotonic() + max(patience_s, walk.patience_s()))
+        reply = walk.answered.get(ttl, LOST)
+        tried(ttl, reply)
+        if reply.kind:
+            return reply
+    return LOST

@@ -1,0 +1,218 @@
+"""What a road's figures mean for the night: each against its limit.
+
+Pure: figures in, what a check says out. Round trips are in milliseconds, rates in bytes a second.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from checks.check import Said
+from checks.figures import number, several, size
+from checks.network.copying import Copying, sentence
+from checks.network.hops import Hop, Path, loss_begins, readings
+from profiles.findings import Verdict
+
+REFUSALS = {
+    "!H": "a router says that it cannot find the host",
+    "!N": "a router says that it knows no way to that network",
+    "!X": "a firewall says that it forbids it",
+    "silent": "what goes there vanishes: a firewall drops it, or the host is down",
+}
+ETHERNET_MTU = 1500
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a figure becomes a verdict."""
+
+    jitter_stop_ms: float = 10.0
+    loss_warn_percent: float = 0.1
+    loss_stop_percent: float = 1.0
+    queries_a_page: int = 50
+    page_warn_ms: float = 100.0
+    """So much slower a page is noticed (J. Nielsen, Usability Engineering, 1993, 5.5)."""
+    resolve_warn_ms: float = 100.0
+
+
+def judged(path: Path, limits: Limits) -> dict[str, Said]:
+    """Everything a probe of a road tells, by the check's id."""
+    said = {"net.reached": reached(path)}
+    if path.answers:
+        said["net.addresses"] = addresses(path)
+    if path.hops:
+        said["net.loss"] = loss(path, limits)
+        said["net.jitter"] = jitter(path, limits)
+    if path.resolved_ms is not None:
+        said["net.resolution"] = resolution(path.resolved_ms, path.host, limits)
+    return said
+
+
+def reached(path: Path) -> Said:
+    """Does the port answer?"""
+    figure = f"{path.host}:{path.port}" + (f" ({path.address})" if path.address else "")
+    if path.error:
+        return Said(verdict="stop", figure=figure, says=f"Nothing can be probed: {path.error}.")
+    if path.port_ends is not None:
+        why = REFUSALS.get(path.port_ends, path.port_ends)
+        says = f"The port is not reached: {why}."
+        if path.mode != "tcp" and path.target:
+            says += f" The host itself answers ({path.mode})."
+        return Said(verdict="stop", figure=figure, says=says, evidence=_where_it_ends(path))
+    if not any(way.mode == "tcp" for way in path.tried):
+        return Said(verdict="unknown", figure=figure, says="The port itself was not probed.")
+    if path.target and path.target.marks.get("refused"):
+        return Said(
+            verdict="stop", figure=figure, says="The host refuses: nothing listens on that port."
+        )
+    return Said(verdict="pass", figure=figure, says="The port answers.")
+
+
+def addresses(path: Path) -> Said:
+    """Do all addresses of the name answer that come before the one that is used?"""
+    dead = [answer.address for answer in path.answers if not answer.lives]
+    evidence = "\n".join(f"{answer.address}: {answer.answer}" for answer in path.answers)
+    figure = f"{path.host}: {number(len(path.answers), 'address')} tried"
+    if not dead:
+        return Said(verdict="pass", figure=figure, evidence=evidence)
+    says = f"No answer from {several(dead)}: each client that tries it first waits for it."
+    todo = f"Take the dead address of {path.host} out of the name service, or name the living one."
+    verdict: Verdict = "warn" if len(dead) < len(path.answers) else "stop"
+    return Said(verdict=verdict, figure=figure, says=says, evidence=evidence, todo=todo)
+
+
+def loss(path: Path, limits: Limits) -> Said:
+    """How much is lost all the way to the target?"""
+    target, aside = path.target, _limited(path)
+    if target is None or not target.sent:
+        return _not_measured("loss", path, aside)
+    figure = f"{target.loss_percent:.1f} % lost ({target.lost} of {number(target.sent, 'probe')})"
+    if not target.lost:
+        # The rule of three: the upper end of the 95 % interval.
+        unseen = min(100.0, 100 * 3 / target.sent)
+        says = f"So few probes cannot show a loss below {unseen:.3g} %."
+        return Said(verdict="pass", figure=figure, says=f"{says}{aside}")
+    verdict: Verdict = "pass"
+    if target.loss_percent > limits.loss_stop_percent:
+        verdict = "stop"
+    elif target.loss_percent > limits.loss_warn_percent:
+        verdict = "warn"
+    begins = loss_begins(readings(path.hops))
+    where = f" It begins at hop {begins.ttl} ({_called(path, begins)})." if begins else ""
+    says = f"Lost packets are sent again, and all behind them waits.{where}{aside}"
+    return Said(verdict=verdict, figure=figure, says=says)
+
+
+def jitter(path: Path, limits: Limits) -> Said:
+    """How much does the round trip to the target change from one to the next?"""
+    target = path.target
+    if target is None or target.jitter_ms is None:
+        return _not_measured("jitter", path)
+    figure = f"{target.jitter_ms:.1f} ms jitter"
+    if target.jitter_ms > limits.jitter_stop_ms:
+        says = f"More than {limits.jitter_stop_ms:g} ms: something on the road is overloaded."
+        return Said(verdict="stop", figure=figure, says=says)
+    return Said(verdict="pass", figure=figure, says=f"Round trip {target.avg_ms:.1f} ms.")
+
+
+def resolution(took_ms: float, name: str, limits: Limits) -> Said:
+    """How long did the name take?"""
+    figure = f"{name} looked up in {took_ms:.0f} ms"
+    if took_ms > limits.resolve_warn_ms:
+        says = "Each new connection waits for that: a resolver in resolv.conf may be dead."
+        return Said(verdict="warn", figure=figure, says=says)
+    return Said(verdict="pass", figure=figure)
+
+
+def window(throughput: float, round_trip_ms: float, window_bytes: float) -> Said:
+    """Does a connection's window reach over the distance (bandwidth times round trip, RFC 7323)?
+
+    `window_bytes` is the most one connection may have on its way: the smaller of the sender's
+    ``tcp_wmem`` and the receiver's ``tcp_rmem``, or an SSH channel's window.
+    """
+    needed = throughput * round_trip_ms / 1e3
+    figure = f"{size(needed)} on the way at {size(throughput)}/s and {round_trip_ms:.1f} ms"
+    if needed <= window_bytes:
+        return Said(verdict="pass", figure=figure, says=f"The window is {size(window_bytes)}.")
+    most = window_bytes / (round_trip_ms / 1e3)
+    parallel = math.ceil(needed / window_bytes)
+    says = f"With a window of {size(window_bytes)} one connection carries {size(most)}/s at most."
+    todo = f"Copy over {number(parallel, 'connection')} at once, or raise the window."
+    return Said(verdict="warn", figure=figure, says=says, todo=todo)
+
+
+def page(before_ms: float, after_ms: float, limits: Limits) -> Said:
+    """What does a page cost whose queries go out one after the other, before the move and after?"""
+    was, will = before_ms * limits.queries_a_page, after_ms * limits.queries_a_page
+    queries = number(limits.queries_a_page, "query")
+    figure = f"a page of {queries}: {was:.0f} ms on the way now, {will:.0f} ms after the move"
+    if will - was > limits.page_warn_ms:
+        says = f"Each page becomes {will - was:.0f} ms slower, and that is noticed."
+        todo = "Move the application too, or make its pages ask less often."
+        return Said(verdict="warn", figure=figure, says=says, todo=todo)
+    return Said(verdict="pass", figure=figure)
+
+
+def mtu(path_mtu: int, shrunk_by: str | None, *, black_hole: bool) -> Said:
+    """How large may a packet be, and does everybody say so who has to?"""
+    figure = f"path MTU {path_mtu} B"
+    if black_hole:
+        says = (
+            "Larger packets vanish and nobody says so (RFC 2923, 2.1): connections open, and then "
+            "stand still with the first large answer."
+        )
+        todo = (
+            f"Set the MTU of both hosts' interfaces to {path_mtu}, net.ipv4.tcp_mtu_probing = 1, "
+            "or let ICMP `fragmentation needed` through."
+        )
+        return Said(verdict="stop", figure=figure, says=says, todo=todo)
+    if shrunk_by is not None:
+        says = f"{shrunk_by} takes no larger ones, and says so."
+        return Said(verdict="note", figure=figure, says=says)
+    return Said(verdict="pass", figure=figure)
+
+
+def parallel(one: float, several_at_once: float, channels: int) -> Said:
+    """Do several connections at once carry more than one?"""
+    gain = several_at_once / one if one else math.inf
+    figure = f"{size(one)}/s over one, {size(several_at_once)}/s over {channels}"
+    if gain > 1.3:
+        says = f"Copy over {channels} at once: that is {gain:.1f} times as fast."
+        return Said(verdict="note", figure=figure, says=says)
+    return Said(verdict="pass", figure=figure, says="One connection fills the road.")
+
+
+def copy(copying: Copying) -> Said:
+    """How long does the copy of this database take on this road, and is it in time?"""
+    load = copying.load
+    figure = f"{size(load.to_copy)} at {size(load.throughput)}/s"
+    verdict: Verdict = "pass" if copying.in_time else "stop"
+    return Said(verdict=verdict, figure=figure, says=sentence(copying))
+
+
+def _limited(path: Path) -> str:
+    few = [one.hop for one in readings(path.hops) if one.standing == "limited"]
+    if not few:
+        return ""
+    names = several([_called(path, hop) for hop in few])
+    return (
+        f" {names}: answers only some probes, passes on what goes further; nothing is lost there."
+    )
+
+
+def _not_measured(what: str, path: Path, aside: str = "") -> Said:
+    says = "The target does not answer, or was left out." if path.hops else "Nothing was probed."
+    return Said(verdict="unknown", figure=f"{what} not measured", says=f"{says}{aside}")
+
+
+def _where_it_ends(path: Path) -> str:
+    answering = [hop for hop in path.hops if hop.received and not hop.target]
+    if not answering:
+        return "No hop answers."
+    return f"The last hop that answers is {answering[-1].ttl}, {_called(path, answering[-1])}."
+
+
+def _called(path: Path, hop: Hop) -> str:
+    address = hop.address or "???"
+    return path.names.get(address) or address

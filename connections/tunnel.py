@@ -1,0 +1,252 @@
+"""A local port that leads to a server over SSH, for the wizard's own sessions.
+
+The port is ours for as long as the tunnel is, whatever becomes of the connection below it: that is
+opened again by itself, and who comes meanwhile waits. Must not know what speaks through it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from typing import cast
+
+import asyncssh
+
+from connections.ssh import Ssh
+from connections.ssh_link import Link
+from profiles.errors import (
+    ConnectError,
+    HostKeyError,
+    LoginRefusedError,
+    NightferryError,
+    SecretError,
+    UnreachableError,
+)
+
+LOOPBACK = "127.0.0.1"
+WINDOW_BYTES = 16 << 20
+"""How much may be on its way to us in one channel: 200 MB/s at a round trip of 80 ms."""
+
+FIRST_PAUSE_S = 0.1
+LAST_PAUSE_S = 5.0
+"""Between two attempts to open the connection again: from the first to the last, doubling."""
+
+PATIENCE_S = 10.0
+"""How long a client waits for a connection that is being opened again."""
+
+FINAL = (HostKeyError, LoginRefusedError, SecretError)
+"""What does not become better by trying again, and may lock the operator out."""
+
+
+class Tunnel:
+    """Open until it is closed, or until the host refuses us."""
+
+    def __init__(self, link: Link, to: tuple[str, int]) -> None:
+        self.port = 0
+        self.refused: NightferryError | None = None
+        """Why it has given up; None as long as it has not."""
+        self.last_error: NightferryError | None = None
+        """Why the last client that was not led on was reset instead."""
+        self._link = link
+        self._to = to
+        self._ssh: Ssh | None = None
+        self._up = asyncio.Event()
+        self._server: asyncio.Server | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._pipes: set[_Near] = set()
+        self._opening: set[asyncio.Task[None]] = set()
+
+    async def open(self, port: int = 0) -> None:
+        """Listens on the port of the loopback address (0: any), and opens the connection.
+
+        Raises ConnectError and SecretError when that fails, and OSError for a port in use.
+        """
+        self._ssh = await self._link.open()
+        self._up.set()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Near(self._accepted), LOOPBACK, port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def close(self) -> None:
+        """Ends it and all that goes through it; never raises. The link stays."""
+        if self._server is not None:
+            self._server.close()
+        for task in (self._keeper, *self._opening):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        for pipe in [*self._pipes]:
+            pipe.reset()
+
+    async def _keep(self) -> None:
+        """Opens the connection again whenever it ends, until the host refuses us."""
+        pause_s = FIRST_PAUSE_S
+        while self.refused is None:
+            try:
+                self._ssh = await self._link.open()
+            except FINAL as error:
+                self.refused = error
+                self._up.set()
+            except ConnectError:
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, LAST_PAUSE_S)
+            else:
+                pause_s = FIRST_PAUSE_S
+                self._up.set()
+                await self._ssh.ended()
+                self._up.clear()
+
+    def _accepted(self, near: _Near) -> None:
+        self._pipes.add(near)
+        near.when_lost = self._pipes.discard
+        task = asyncio.create_task(self._joined(near))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _joined(self, near: _Near) -> None:
+        """Leads a client on to the server, or resets it."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._lead_on(near)
+        except NightferryError as error:
+            self.last_error = error
+        except TimeoutError:
+            self.last_error = self._unreached(f"no connection within {PATIENCE_S:g} s")
+        except (OSError, asyncssh.Error) as error:
+            self.last_error = self._unreached(getattr(error, "reason", "") or str(error))
+        else:
+            return
+        near.reset()
+
+    async def _lead_on(self, near: _Near) -> None:
+        while True:
+            await self._up.wait()
+            if self.refused is not None:
+                raise self.refused
+            ssh = self._ssh
+            assert ssh is not None
+            try:
+                await ssh.connection.create_connection(
+                    lambda: _Far(near), *self._to, window=WINDOW_BYTES, encoding=None
+                )
+            except (OSError, asyncssh.Error):
+                if not ssh.lost:
+                    raise
+                if self._ssh is ssh:  # the keeper has not heard of it yet
+                    self._up.clear()
+            else:
+                return
+
+    def _unreached(self, said: str) -> UnreachableError:
+        address, port = self._to
+        where, tried = f"host of {self._link.name}", f"reach {address}:{port} from there"
+        return UnreachableError(where, tried, said, "See whether that server listens there.")
+
+
+class _Near(asyncio.Protocol):
+    """The client's side."""
+
+    def __init__(self, accepted: Callable[[_Near], None]) -> None:
+        self.when_lost: Callable[[_Near], None] = lambda _: None
+        self.transport: asyncio.Transport | None = None
+        self._accepted = accepted
+        self._far: asyncssh.SSHTCPChannel[bytes] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Nothing is read before there is somewhere to send it."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.pause_reading()
+        self._accepted(self)
+
+    def join(self, far: asyncssh.SSHTCPChannel[bytes]) -> None:
+        """From now on what comes goes there."""
+        self._far = far
+        assert self.transport is not None
+        if self.transport.is_closing():
+            far.abort()
+        else:
+            self.transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        """Towards the server."""
+        assert self._far is not None
+        self._far.write(data)
+
+    def eof_received(self) -> bool:
+        """The other direction stays open."""
+        if self._far is not None:
+            self._far.write_eof()
+        return True
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than the server sends."""
+        assert self._far is not None
+        self._far.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        assert self._far is not None
+        self._far.resume_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The server is told, too."""
+        self.when_lost(self)
+        if self._far is not None:
+            self._far.close()
+
+    def reset(self) -> None:
+        """Ends it as a broken connection: an orderly end would look like the server's own."""
+        if self.transport is not None and not self.transport.is_closing():
+            near = cast(socket.socket, self.transport.get_extra_info("socket"))
+            with suppress(OSError):
+                near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.transport.abort()
+
+
+class _Far(asyncssh.SSHTCPSession[bytes]):
+    """The server's side."""
+
+    def __init__(self, near: _Near) -> None:
+        self._near = near
+        self._ended = False
+
+    @property
+    def _transport(self) -> asyncio.Transport:
+        assert self._near.transport is not None
+        return self._near.transport
+
+    def connection_made(self, chan: asyncssh.SSHTCPChannel[bytes]) -> None:
+        """The way is free."""
+        self._near.join(chan)
+
+    def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
+        """Towards the client."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def eof_received(self) -> bool:
+        """The other direction stays open."""
+        self._ended = True
+        if not self._transport.is_closing():
+            self._transport.write_eof()
+        return True
+
+    def pause_writing(self) -> None:
+        """The road is slower than the client sends."""
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self._transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end of the channel alone is orderly only when the server said so first."""
+        if exc is None and self._ended:
+            self._transport.close()
+        else:
+            self._near.reset()

@@ -1,0 +1,83 @@
+"""Packet size, throughput, clocks and timings on a road whose truth is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from checks.network import measure
+from checks.network.measure import Mtu, Shrunk, run
+from profiles.errors import HostError
+from rehearsal.road import Road
+from rehearsal.wire import Conditions
+from tests.fix_road import OnPlace, listening
+
+pytestmark = pytest.mark.live
+
+PORT = 5432
+
+
+async def measured(road: Road, host: str, wait_s: float = 0.4) -> Mtu:
+    """As `measure.path_mtu`, less patiently."""
+    events = await run(OnPlace(road.near), "mtu", [host, "--wait", str(wait_s)], deadline_s=30)
+    return measure.found_mtu(OnPlace(road.near), events)
+
+
+async def test_a_road_that_carries_what_the_interface_does(road: Road) -> None:
+    found = await measure.path_mtu(OnPlace(road.near), Road.far_address)
+    assert found == Mtu(1500, True, Road.far_address)
+
+
+@pytest.mark.parametrize(
+    ("host", "router"),
+    [(Road.far_address, Road.far_router_address), (Road.far_address_v6, "fd77:2::2")],
+)
+async def test_the_hop_that_takes_only_smaller_packets(road: Road, host: str, router: str) -> None:
+    road.shrink(1400)
+    found = await measured(road, host)
+    assert found == Mtu(1400, True, host, (Shrunk(2, 1400, router, silently=False),))
+
+
+@pytest.mark.parametrize(
+    ("host", "router"),
+    [(Road.far_address, Road.near_router_address), (Road.far_address_v6, "fd77:1::1")],
+)
+async def test_a_black_hole_and_the_hop_before_it(road: Road, host: str, router: str) -> None:
+    road.be(Conditions(largest=1350))
+    found = await measured(road, host)
+    assert found == Mtu(1350, True, host, (Shrunk(1, 1350, router, silently=True),))
+    assert found.black_hole == found.shrunk[0]
+
+
+async def test_a_target_that_is_silent_is_measured_up_to_the_last_router(road: Road) -> None:
+    road.far_router.tell("rule add ipproto udp to 10.77.3.0/24 blackhole")
+    found = await measured(road, Road.far_address, wait_s=0.15)
+    assert found == Mtu(1500, False, Road.near_router_address)
+
+
+async def test_throughput_is_the_wires_and_the_clocks_are_one(road: Road) -> None:
+    road.be(Conditions(delay_ms=5, rate_mbit=80))
+    carried = await measure.throughput(
+        OnPlace(road.far), OnPlace(road.near), Road.far_address, seconds=1, channels=3
+    )
+    for rate in (carried.one, carried.several):
+        assert 3e6 < rate < 10.1e6
+    assert carried.channels == 3
+    assert 0.005 <= carried.within_s < 0.5
+    assert abs(carried.ahead_s) <= carried.within_s
+
+
+async def test_a_port_that_cannot_be_listened_on_says_why(road: Road) -> None:
+    with listening(road.far, PORT), pytest.raises(HostError, match="Address already in use"):
+        await measure.throughput(
+            OnPlace(road.far), OnPlace(road.near), Road.far_address, port=PORT, listen="::"
+        )
+
+
+async def test_what_a_connection_takes(road: Road) -> None:
+    road.be(Conditions(delay_ms=10))
+    with listening(road.far, PORT):
+        found = await measure.timings(OnPlace(road.near), Road.far_address, PORT)
+    assert found.resolved_ms < 1000
+    (timed,) = found.timed
+    assert timed.connect_ms is not None and 20 <= timed.connect_ms < 200
+    assert timed.tls_ms is None

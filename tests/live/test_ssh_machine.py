@@ -1,0 +1,453 @@
+"""Another machine over a real OpenSSH server: lines, files, sudo, and connections that die."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from connections import ssh_shell
+from connections.host import Host
+from connections.ssh_host import RemoteMachine
+from profiles.errors import DeadlineError, HostError, HostLostError, SecretError
+from profiles.profile import SecretRef
+from tests.fix_processes import words
+from tests.fix_ssh import PASSWORD, USERS, Sshd, linked, needs_root
+
+pytestmark = pytest.mark.live
+
+ASK = SecretRef(ask=True)
+
+
+@asynccontextmanager
+async def machine(
+    sshd: Sshd, user: str | None = None, secret: str | None = None, **more: object
+) -> AsyncIterator[RemoteMachine]:
+    link = linked(sshd, user, secret, **more)
+    try:
+        yield RemoteMachine(link)
+    finally:
+        await link.close()
+
+
+@pytest.fixture(params=["dash", "busybox"])
+def server(request: pytest.FixtureRequest, operator: Path) -> Sshd:
+    """A server whose /bin/sh and commands are of the one or the other kind."""
+    name = {"dash": "sshd", "busybox": "busybox_sshd"}[request.param]
+    found: Sshd = request.getfixturevalue(name)
+    (operator / ".ssh" / "known_hosts").write_text(found.known)
+    return found
+
+
+@pytest.fixture
+async def host(server: Sshd) -> AsyncIterator[RemoteMachine]:
+    async with machine(server) as opened:
+        yield opened
+
+
+async def until(holds: Callable[[], bool], within_s: float = 5) -> None:
+    async with asyncio.timeout(within_s):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def all_pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+
+
+def nothing_about(folder: Path) -> bool:
+    """Whether no command line has a word of it any more."""
+    return not any(str(folder) in " ".join(words(pid)) for pid in all_pids())
+
+
+async def test_it_is_a_host(host: RemoteMachine) -> None:
+    as_one: Host = host
+    assert as_one.name == "host of old"
+
+
+async def test_a_line_answers_code_output_and_errors(host: RemoteMachine) -> None:
+    ran = await host.run(
+        'printf \'%s\\n\' "$GREETING"; echo "it\'s" >&2\nprintf end; exit 3',
+        deadline_s=5,
+        env={"GREETING": "é 'quoted' \\n $HOME"},
+    )
+    assert ran == (3, "é 'quoted' \\n $HOME\nend", "it's\n")
+    assert await host.run("cat", deadline_s=5) == (0, "", "")
+    assert (await host.run("no-such-program", deadline_s=5)).code == 127
+    assert (await host.run("kill -9 $$", deadline_s=5)).code == 137
+
+
+async def test_a_name_that_is_no_variables_is_refused(host: RemoteMachine) -> None:
+    with pytest.raises(ValueError, match="no name of a variable: A B"):
+        await host.run("true", deadline_s=5, env={"A B": "1"})
+
+
+async def test_much_output_arrives_whole(host: RemoteMachine) -> None:
+    ran = await host.run("i=0; while [ $i -lt 40000 ]; do echo $i; i=$((i+1)); done", deadline_s=20)
+    assert ran.out == "".join(f"{i}\n" for i in range(40000))
+
+
+async def test_who_is_told_every_line_is_not_given_them_all_again(
+    host: RemoteMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connections.ssh_exchange.KEPT_BYTES", 1000)
+    told: list[str] = []
+    line = "i=0; while [ $i -lt 40000 ]; do echo $i; i=$((i+1)); done"
+    ran = await host.run(line, deadline_s=20, on_line=told.append)
+    assert told == [str(i) for i in range(40000)]
+    assert ran.out.endswith("\n39999\n")
+    assert len(ran.out) < 200_000
+
+
+async def test_lines_are_told_as_they_come(host: RemoteMachine, tmp_path: Path) -> None:
+    told: list[str] = []
+    go_on = tmp_path / "go"
+
+    def hear(line: str) -> None:
+        told.append(line)
+        go_on.touch()
+
+    line = f"echo one; until [ -e {go_on} ]; do sleep 0.02; done; echo two >&2; printf three"
+    ran = await host.run(line, deadline_s=10, on_line=hear)
+    assert told[0] == "one"
+    assert sorted(told) == ["one", "three", "two"]
+    assert (ran.out, ran.err) == ("one\nthree", "two\n")
+
+
+async def test_a_deadline_ends_the_whole_group(host: RemoteMachine, tmp_path: Path) -> None:
+    line = f"sh -c 'sleep 600; :' {tmp_path} & sh -c 'sleep 600; :' {tmp_path}"
+    with pytest.raises(DeadlineError, match=r"host of old: run .* after 0\.5 s, and was stopped"):
+        await host.run(line, deadline_s=0.5)
+    await until(lambda: nothing_about(tmp_path))
+
+
+async def test_who_ignores_the_polite_signal_is_ended_too(
+    host: RemoteMachine, tmp_path: Path
+) -> None:
+    with pytest.raises(DeadlineError):
+        await host.run(f"trap '' TERM; while :; do sleep 1; done # {tmp_path}", deadline_s=0.3)
+    await until(lambda: nothing_about(tmp_path))
+
+
+async def test_a_cancelled_caller_ends_the_group(host: RemoteMachine, tmp_path: Path) -> None:
+    line = f"sh -c 'sleep 600; :' {tmp_path}"
+    running = asyncio.create_task(host.run(line, deadline_s=60))
+    await until(lambda: not nothing_about(tmp_path))
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await until(lambda: nothing_about(tmp_path))
+
+
+async def test_a_line_ends_with_its_connection_and_the_next_one_has_a_new_one(
+    host: RemoteMachine, server: Sshd, tmp_path: Path
+) -> None:
+    running = asyncio.create_task(host.run(f"sh -c 'sleep 600; :' {tmp_path}", deadline_s=60))
+    await until(lambda: not nothing_about(tmp_path))
+    server.cut()
+    with pytest.raises(HostLostError, match=r"host of old: run .* in the middle"):
+        await running
+    await until(lambda: nothing_about(tmp_path))
+    assert (await host.run("echo again", deadline_s=5)).out == "again\n"
+    server.cut()
+    assert (await host.run("echo and again", deadline_s=5)).out == "and again\n"
+
+
+async def test_a_daemon_that_the_line_starts_is_not_waited_for(host: RemoteMachine) -> None:
+    async with asyncio.timeout(5):
+        ran = await host.run("sleep 60 & echo $!", deadline_s=30)
+    pid = int(ran.out)
+    await until(lambda: words(pid) == ["sleep", "60"])
+    os.kill(pid, signal.SIGTERM)
+    await until(lambda: not words(pid))
+
+
+async def test_nothing_of_ours_is_left_behind(host: RemoteMachine, server: Sshd) -> None:
+    await asyncio.gather(*(host.run("true", deadline_s=6173) for _ in range(12)))
+    running = [asyncio.create_task(host.run("sleep 600", deadline_s=6173)) for _ in range(3)]
+    await until(lambda: sum(words(pid) == ["sleep", "6175"] for pid in all_pids()) >= 3)
+    server.cut()
+    with pytest.raises(HostLostError):
+        await asyncio.gather(*running)
+    await asyncio.gather(*running, return_exceptions=True)
+    await until(lambda: not any(words(pid) == ["sleep", "6175"] for pid in all_pids()))
+
+
+async def test_many_lines_at_once_share_the_connection(host: RemoteMachine) -> None:
+    ran = await asyncio.gather(*(host.run(f"echo {i}", deadline_s=20) for i in range(20)))
+    assert [int(one.out) for one in ran] == [*range(20)]
+
+
+async def test_a_secret_in_a_line_is_not_repeated(host: RemoteMachine) -> None:
+    with pytest.raises(DeadlineError) as late:
+        await host.run("PGPASSWORD=s3cr3t exec sleep 60", deadline_s=0.3)
+    assert "s3cr3t" not in str(late.value)
+
+
+# Files
+
+
+async def test_a_file_is_replaced_and_its_owner_mode_and_backup_stay(
+    host: RemoteMachine, tmp_path: Path
+) -> None:
+    file = tmp_path / "pg bouncer's.ini"
+    file.write_bytes(b"caf\xe9=1\r\nHOST=old\r\n")
+    file.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(file, 65534, 65534)
+    before = file.stat()
+    text = await host.read(str(file))
+    backup = Path(await host.write(str(file), text.replace("old", "new")))
+    assert file.read_bytes() == b"caf\xe9=1\r\nHOST=new\r\n"
+    assert backup.read_bytes() == b"caf\xe9=1\r\nHOST=old\r\n"
+    for now in (file.stat(), backup.stat()):
+        assert (now.st_uid, now.st_gid) == (before.st_uid, before.st_gid)
+        assert stat.S_IMODE(now.st_mode) == 0o640
+    assert file.stat().st_ino != before.st_ino
+    assert sorted(tmp_path.glob("pg*")) == sorted([file, backup])
+    assert not [*tmp_path.glob(".*")]
+
+
+async def test_a_link_stays_a_link_and_a_file_may_become_empty(
+    host: RemoteMachine, tmp_path: Path
+) -> None:
+    file, link = tmp_path / "real", tmp_path / "link"
+    file.write_text("old")
+    link.symlink_to(file)
+    await host.write(str(link), "")
+    assert link.is_symlink()
+    assert file.read_text() == ""
+
+
+async def test_a_large_file_arrives_whole(host: RemoteMachine, tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    file.write_text("")
+    text = "".join(f"{i:07}\n" for i in range(1_000_000))
+    await host.write(str(file), text)
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize("name", ["nope", "folder"])
+async def test_what_is_no_file_is_an_error_with_its_path(
+    host: RemoteMachine, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    path = str(tmp_path / name)
+    for attempt in (host.read(path), host.write(path, "x")):
+        with pytest.raises(HostError, match=rf"host of old: (read|write) {path}: "):
+            await attempt
+    assert [*tmp_path.glob("*nightferry*")] == []
+
+
+@needs_root
+async def test_a_read_only_filesystem_is_said(host: RemoteMachine, server: Sshd) -> None:
+    path = str(server.read_only / "postgresql.conf")
+    with pytest.raises(HostError, match="Read-only file system"):
+        await host.write(path, "port = 5433\n")
+    assert await host.read(path) == "port = 5432\n"
+
+
+@needs_root
+async def test_an_owner_that_cannot_be_kept_is_not_changed(server: Sshd) -> None:
+    folder = server.folder / "shared"
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o777)
+    file = folder / "of-root"
+    file.write_text("old")
+    file.chmod(0o644)
+    async with machine(server, "guest") as host:
+        with pytest.raises(HostError, match="its owner and mode cannot be kept"):
+            await host.write(str(file), "new")
+    assert file.read_text() == "old"
+    assert [*folder.iterdir()] == [file]
+
+
+async def test_a_connection_that_dies_in_mid_file_leaves_it_as_it_was(
+    host: RemoteMachine, server: Sshd, tmp_path: Path
+) -> None:
+    file = tmp_path / "pgbouncer.ini"
+    file.write_text("old")
+    writing = asyncio.create_task(host.write(str(file), "x" * 100_000_000))
+    await until(lambda: any(one.stat().st_size > 1 << 20 for one in tmp_path.glob(".*")), 20)
+    server.cut()
+    with pytest.raises(HostLostError):
+        await writing
+    assert file.read_text() == "old"
+    await until(lambda: sorted(tmp_path.glob("*pgbouncer*")) == [file])
+    assert not [*tmp_path.glob(".*")]
+
+
+@pytest.mark.parametrize("moved", [True, False])
+async def test_a_connection_that_dies_at_the_swap_is_looked_at_again(
+    host: RemoteMachine,
+    server: Sshd,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    moved: bool,
+) -> None:
+    """What is reported is what stands there: the journal and the host agree."""
+    file = tmp_path / "pgbouncer.ini"
+    file.write_text("old")
+    real = ssh_shell.swap_line
+    monkeypatch.setattr(
+        ssh_shell,
+        "swap_line",
+        lambda path, stamp: f"{real(path, stamp) if moved else 'true'}; touch {file}.now; sleep 60",
+    )
+    writing = asyncio.create_task(host.write(str(file), "new"))
+    await until(Path(f"{file}.now").exists)
+    server.cut()
+    if moved:
+        assert Path(await writing).read_text() == "old"
+        assert file.read_text() == "new"
+    else:
+        with pytest.raises(HostLostError, match="the file is as it was"):
+            await writing
+        assert file.read_text() == "old"
+    assert not [*tmp_path.glob(".*")]
+
+
+# What stays behind
+
+
+async def test_a_detached_process_outlives_the_connection(
+    host: RemoteMachine, server: Sshd, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    argv = ["sh", "-c", 'echo "it has $1"; exec sleep 60', "sh", "a word; with 'quotes'"]
+    pid = await host.detach(argv, user=None, log=str(log))
+    try:
+        server.cut()
+        await until(lambda: log.exists() and log.read_text() == "it has a word; with 'quotes'\n")
+        assert os.getsid(pid) == pid
+        await until(lambda: words(pid)[:1] == ["sleep"])
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    await until(lambda: not words(pid))
+
+
+@needs_root
+@pytest.mark.parametrize("user", ["keeper", USERS["keeper"]])
+async def test_a_detached_process_runs_as_another_user(
+    host: RemoteMachine, server: Sshd, user: str | int
+) -> None:
+    log = server.folder / "home" / "keeper" / "log"
+    log.unlink(missing_ok=True)
+    pid = await host.detach(["sh", "-c", "id -u; exec sleep 60"], user=user, log=str(log))
+    await until(lambda: log.exists() and log.read_text() == f"{USERS['keeper']}\n")
+    os.kill(pid, signal.SIGTERM)
+    await until(lambda: not words(pid))
+
+
+@pytest.mark.parametrize(
+    ("program", "user", "says"),
+    [
+        ("no-such-program", None, "there is no program no-such-program"),
+        ("sh", 63999, "there is no user 63999 there"),
+    ],
+)
+async def test_what_cannot_be_detached(
+    host: RemoteMachine, tmp_path: Path, program: str, user: int | None, says: str
+) -> None:
+    with pytest.raises(HostError, match=says):
+        await host.detach([program], user=user, log=str(tmp_path / "log"))
+
+
+# Sudo
+
+
+@needs_root
+async def test_root_becomes_another_user_without_sudo(host: RemoteMachine) -> None:
+    assert (await host.run("id -un", deadline_s=5, as_user="keeper")).out == "keeper\n"
+    assert (await host.run("id -un", deadline_s=5, as_user="root")).out == "root\n"
+    with pytest.raises(HostError, match="become nobody-here"):
+        await host.run("id -un", deadline_s=5, as_user="nobody-here")
+
+
+@needs_root
+async def test_sudo_without_a_password(sshd: Sshd, trusted: Path) -> None:
+    async with machine(sshd, "porter", sudo_user="root") as host:
+        assert (await host.run("id -un", deadline_s=5)).out == "root\n"
+        assert (await host.run("id -un", deadline_s=5, as_user="keeper")).out == "keeper\n"
+        assert (await host.run("id -un", deadline_s=5, as_user="porter")).out == "porter\n"
+        with pytest.raises(HostError, match="become nobody-here: there is no such user"):
+            await host.run("true", deadline_s=5, as_user="nobody-here")
+
+
+@needs_root
+async def test_sudo_with_a_password_which_is_nowhere_to_be_seen(
+    sshd: Sshd, trusted: Path, tmp_path: Path
+) -> None:
+    async with machine(sshd, "ferry", PASSWORD, sudo_user="root", sudo_password=ASK) as host:
+        file = tmp_path / "of-root"
+        file.write_text("old")
+        file.chmod(0o600)
+        running = asyncio.create_task(
+            host.run(f"id -un; until [ -e {tmp_path}/go ]; do sleep 0.05; done", deadline_s=10)
+        )
+        await until(lambda: not nothing_about(tmp_path))
+        assert PASSWORD not in "\n".join(" ".join(words(pid)) for pid in sshd.processes())
+        (tmp_path / "go").touch()
+        ran = await running
+        assert (ran.code, ran.out, ran.err) == (0, "root\n", "")
+        assert await host.read(str(file)) == "old"
+        await host.write(str(file), "new")
+        assert file.read_text() == "new"
+        assert PASSWORD not in (sshd.folder / "sshd.log").read_text()
+
+
+@needs_root
+async def test_a_password_that_sudo_does_not_ask_for_is_not_read_as_a_command(
+    sshd: Sshd, trusted: Path
+) -> None:
+    async with machine(sshd, "porter", PASSWORD, sudo_user="root", sudo_password=ASK) as host:
+        assert await host.run("id -un", deadline_s=5) == (0, "root\n", "")
+
+
+@needs_root
+async def test_a_cancelled_line_of_sudos_is_ended_too(
+    sshd: Sshd, trusted: Path, tmp_path: Path
+) -> None:
+    async with machine(sshd, "ferry", PASSWORD, sudo_user="root", sudo_password=ASK) as host:
+        running = asyncio.create_task(host.run(f"sh -c 'sleep 600; :' {tmp_path}", deadline_s=60))
+        await until(lambda: not nothing_about(tmp_path))
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await until(lambda: nothing_about(tmp_path))
+
+
+@needs_root
+async def test_a_wrong_password_is_asked_for_again(sshd: Sshd, trusted: Path) -> None:
+    async with machine(sshd, "ferry", "guess", sudo_user="root", sudo_password=ASK) as host:
+        with pytest.raises(SecretError, match="sudo did not take the password") as wrong:
+            await host.run("true", deadline_s=10)
+        assert wrong.value.where == "old host sudo_password"
+        assert "guess" not in str(wrong.value)
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("user", "secret", "says"),
+    [
+        ("ferry", None, "sudo asks for a password"),
+        ("typist", None, "sudo wants a terminal"),
+        ("guest", None, "sudo asks for a password"),
+        ("guest", PASSWORD, "sudo allows this user nothing"),
+    ],
+)
+async def test_what_sudo_refuses_is_said_in_plain_words(
+    sshd: Sshd, trusted: Path, user: str, secret: str | None, says: str
+) -> None:
+    sudo_password = ASK if secret is not None else None
+    host_of = machine(sshd, user, secret, sudo_user="root", sudo_password=sudo_password)
+    async with host_of as host:
+        with pytest.raises(HostError, match=f"host of old: become root: {says}") as refused:
+            await host.run("true", deadline_s=10)
+        assert refused.value.remedy
