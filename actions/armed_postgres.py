@@ -115,6 +115,7 @@ class OldPostgres(_Side):
         self._sleeping = asyncio.create_task(self._timer.run(text, deadline_s=ENDLESS_S))
         self._sleeping.add_done_callback(_take_note)
         self._ran(self._acts.timer, text, f"running, pid {self._timer.pid}", 0.0)
+        await self._rows_of_strangers(told=False)  # parsed and planned before clients wait
         for _ in range(200):
             if await self.timers_stand():
                 return
@@ -139,12 +140,15 @@ class OldPostgres(_Side):
 
     async def strangers(self) -> Sequence[str]:
         """Who could still write; the empty answer is told too: it is the proof."""
+        return [str(row[0]) for row in await self._rows_of_strangers(told=True)]
+
+    async def _rows_of_strangers(self, *, told: bool) -> list[Row]:
         self._know_ours(await self.session())
-        return [str(row[0]) for row in await self._rows(self._acts.strangers)]
+        return await self._rows(self._acts.strangers, told=told)
 
     async def mark(self) -> str:
-        """Write the marker."""
-        self.values["token"] = f"{self.values['night']}/{self.values['attempt']}"
+        """Write a marker that no earlier call has written."""
+        self.values["token"] = f"{self.values['attempt']}/{time.time_ns()}"
         await self._rows(self._acts.mark)
         return self.values["token"]
 

@@ -82,7 +82,10 @@ class OldServer(Protocol):
         """
 
     async def mark(self) -> str:
-        """Writes a marker that travels behind every earlier write, for `NewServer.has`."""
+        """Writes a marker that travels behind every earlier write, for `NewServer.has`.
+
+        Never the same twice: an earlier one says nothing of what was written since.
+        """
 
     async def turn(self) -> bool:
         """The compare-and-set ``armed`` → ``moved``; False when the row says anything else.

@@ -67,9 +67,15 @@ async def set_timers(stretch: Stretch) -> None:
 async def pause(stretch: Stretch) -> None:
     """Clients wait from here on; not before the timers have been seen once more."""
     await stretch.observer.intent()
+    await catch_up(stretch)
     await require_timers(stretch)
     stretch.paused_at_s = stretch.clock.now_s()
     await stretch.traffic.pause(stretch.pause_s)
+
+
+async def catch_up(stretch: Stretch) -> None:
+    """What is on its way now is waited for now, and not while clients wait."""
+    await arrived(stretch, await stretch.old.mark())
 
 
 async def require_timers(stretch: Stretch) -> None:
@@ -93,11 +99,16 @@ async def fence(stretch: Stretch) -> None:
 
 async def drain(stretch: Stretch) -> None:
     """A marker written after the fence has arrived, and with it every write before it."""
-    marker = await stretch.old.mark()
+    await arrived(stretch, await stretch.old.mark())
+    stretch.drained = True
+
+
+async def arrived(stretch: Stretch, marker: str) -> None:
+    """Returns once the new server has this marker."""
     stretch.holding_up = f"the marker is not on {stretch.new.name}"
     while not await stretch.new.has(marker):
         await stretch.clock.sleep(MARKER_POLL_S)
-    stretch.drained = True
+    stretch.holding_up = ""
 
 
 async def set_sequences(stretch: Stretch) -> None:

@@ -27,6 +27,7 @@ Ran = Callable[[Command, str, str, float], None]
 SEEN_S = 3.0
 """How long a pooler may take to show what it was told."""
 LOOK_AGAIN_S = 0.005
+LET_PASS_S = 0.25
 
 
 class Pool:
@@ -138,7 +139,11 @@ class Endpoints:
         self._tell("resume@", began)
 
     async def prove(self) -> None:
-        """A client's own write through each endpoint, seen on the new server."""
+        """A client's own write through each endpoint, seen on the new server.
+
+        Those who have waited go first: our login would stand in their way.
+        """
+        await asyncio.sleep(LET_PASS_S)
         self._values["token"] = f"{self._values['token'].rpartition('/')[0]}/{time.time_ns()}"
         for step in self._all("written@"):
             for command in step.commands:

@@ -55,7 +55,7 @@ def place(token: str, seconds: float, path: str, pool: str) -> int:
     silent = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(silent, stream)
-    write(token, "%d %s" % (os.getpid(), started(os.getpid())))
+    write(token, "%d %s\n" % (os.getpid(), started(os.getpid())))
     time.sleep(seconds)
     if running(token):
         os.unlink(token)

@@ -160,7 +160,7 @@ def _timer(pool: PgBouncer) -> Step:
                 fills=(*fills, "after_s"),
                 deadline_s=5.0,
             ),
-            Shell(host=pool.name, line=f"{run} stands {token}", fills=fills, deadline_s=5.0),
+            Shell(host=pool.name, line=_stands(token), fills=fills, deadline_s=5.0),
         ),
         undo=(
             Shell(
@@ -171,6 +171,18 @@ def _timer(pool: PgBouncer) -> Step:
             ),
         ),
         paused=True,
+    )
+
+
+def _stands(token: str) -> str:
+    """Is the process that the token names running, and the one it was (proc(5), field 22)?
+
+    The shell's own words only: it is asked right before the pause, and starts no process.
+    """
+    return (
+        f"{{ read -r pid start < {token} && IFS= read -r stat < /proc/$pid/stat; }} 2>/dev/null;"
+        ' set -- ${stat##*) }; [ -n "$start" ] && [ "${20}" = "$start" ]'
+        " && echo standing || echo not there"
     )
 
 

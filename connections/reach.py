@@ -13,7 +13,8 @@ from connections.passwords import client_of
 from connections.pgbouncer import Console, open_console
 from connections.postgres import ClientLogin, Session, connect, connect_as
 from profiles.errors import HostError, PoolerError
-from profiles.profile import ConnectionFile, Endpoint, PgBouncer, Profile, Server
+from profiles.profile import ConnectionFile, Endpoint, PgBouncer, Profile, Server, SshHost
+from profiles.profile import Host as HostChoice
 
 AskPassword = Callable[[str], Awaitable[str | None]]
 """Called with a name, as `connections.passwords.Passwords`."""
@@ -76,15 +77,27 @@ class Reach:
 
 
 def host_of(profile: Profile, name: str | None) -> Host:
-    """The machine a server or endpoint stands on; None is this one.
+    """This machine, as the one that a server or endpoint stands on; None is this one too.
 
-    Raises HostError where the profile says no way to it.
+    Raises HostError where the profile says no way to it, and for a host reached over SSH: that one
+    is to be had from `connections.hosts.Hosts`, which keeps its connection.
     """
     if name is None:
         return ThisMachine()
-    if _on_host(profile, name).host is None:
-        raise _by_hand(f"host of {name}", "reach it", "the profile says no way to it")
+    if isinstance(way_to(profile, name), SshHost):
+        raise _by_hand(f"host of {name}", "reach it", "no connection with it is kept here")
     return ThisMachine(f"host of {name}")
+
+
+def way_to(profile: Profile, name: str) -> HostChoice:
+    """How the host under a server or endpoint is reached.
+
+    Raises HostError where the profile says no way to it.
+    """
+    host = _on_host(profile, name).host
+    if host is None:
+        raise _by_hand(f"host of {name}", "reach it", "the profile says no way to it")
+    return host
 
 
 def endpoint_of(profile: Profile, name: str) -> Endpoint:

@@ -71,6 +71,7 @@ exec 3<&0 </dev/null
 setsid /bin/sh -c {quote(line)} 3<&- &
 group=$!
 trap '' PIPE
+exec 4>&2 2>/dev/null
 finish() {{
   trap '' TERM
   kill -s TERM -- "-$group" || kill "$group"
@@ -81,21 +82,21 @@ finish() {{
   done
   kill -s KILL -- "-$group"
 }}
-(read -r word <&3; finish) >/dev/null 2>&1 &
+(exec >/dev/null 4>&-; read -r word <&3; finish) &
 lifeline=$!
 (
-  exec 3<&-
+  exec >/dev/null 3<&- 4>&-
   trap 'kill -s KILL "$!"; exit' TERM
   sleep {round(limit_s) + GRACE_S} &
   wait "$!"
   finish
-) >/dev/null 2>&1 &
+) &
 limit=$!
 exec 3<&-
 wait "$group"
 code=$?
-kill "$lifeline" "$limit" 2>/dev/null
-{_end(marks)}
+kill "$lifeline" "$limit"
+{_end(marks, 4)}
 """
 
 
@@ -173,5 +174,5 @@ def _exports(env: Mapping[str, str]) -> str:
     return "\n".join(f"export {name}={quote(value)}" for name, value in env.items())
 
 
-def _end(marks: Marks) -> str:
-    return f"echo {marks.end} $code; echo {marks.end} $code >&2"
+def _end(marks: Marks, errors: int = 2) -> str:
+    return f"echo {marks.end} $code; echo {marks.end} $code >&{errors}"

@@ -175,12 +175,14 @@ class _Near(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Towards the server."""
         assert self._far is not None
-        self._far.write(data)
+        with suppress(OSError):  # it is gone, and this side about to be told
+            self._far.write(data)
 
     def eof_received(self) -> bool:
         """The other direction stays open."""
         if self._far is not None:
-            self._far.write_eof()
+            with suppress(OSError):
+                self._far.write_eof()
         return True
 
     def pause_writing(self) -> None:
@@ -232,8 +234,10 @@ class _Far(asyncssh.SSHTCPSession[bytes]):
     def eof_received(self) -> bool:
         """The other direction stays open."""
         self._ended = True
-        if not self._transport.is_closing():
-            self._transport.write_eof()
+        # An error here would end the whole connection, and every other client's channel with it.
+        with suppress(OSError):
+            if not self._transport.is_closing():
+                self._transport.write_eof()
         return True
 
     def pause_writing(self) -> None:

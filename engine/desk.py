@@ -129,6 +129,8 @@ class Desk:
         self._asked.add(phase)
         try:
             async with self._looking:
+                # Who waited behind an arming would look in the middle of the stretch.
+                rules.not_armed(self._live.state, phase, "look")
                 await self._looker.look(phase)
         finally:
             self._asked.discard(phase)

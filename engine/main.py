@@ -34,7 +34,7 @@ from profiles.errors import (
 from profiles.events import EngineStarted, EngineStopped, Said
 from profiles.fold import fold
 from profiles.journal import Journal
-from profiles.nights import socket_path
+from profiles.nights import clear_socket, socket_path
 from profiles.profile import Profile
 
 STOPPED, FAILED, NOT_THIS_NIGHT = 0, 1, 3
@@ -97,7 +97,7 @@ class Engine:
         await asyncio.gather(started, return_exceptions=True)
         self._live.publish(EngineStopped(reason=reason))
         await server.close()
-        socket_path(self._live.folder).unlink(missing_ok=True)
+        clear_socket(self._live.folder)
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()

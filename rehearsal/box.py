@@ -126,7 +126,12 @@ async def start(settings: Settings | None = None, under: Path | None = None) -> 
         _launch(layout, lock)
     finally:
         os.close(lock)
-    if error := await _trouble(layout):
+    try:
+        error = await _trouble(layout)
+    except BaseException:
+        await asyncio.shield(Box(layout.folder).end())
+        raise
+    if error:
         await until(lambda: not folders.is_alive(layout), END_DEADLINE_S, every_s=0.02)
         await clean_up_dead(where)
         raise HostError(THIS_MACHINE, "start the rehearsal", error)

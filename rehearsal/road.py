@@ -10,6 +10,8 @@ Knows `ip`, `unshare` and `nsenter`; must not know what runs on the hosts.
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -48,7 +50,9 @@ class Place:
 
     def tell(self, lines: str) -> None:
         """Commands for `ip -batch`. Raises HostError."""
-        _done(self.name, self.as_root(["ip", "-batch", "-"]), lines)
+        # Where ip(8) is: that folder is not on everybody's PATH.
+        program = shutil.which("ip", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+        _done(self.name, self.as_root([program or "ip", "-batch", "-"]), lines)
 
     def set(self, setting: str, value: str) -> None:
         """Set a kernel parameter of the network, such as ``net.ipv4.icmp_ratelimit``."""

@@ -143,11 +143,23 @@ class World:
     async def _start_pooler(self) -> None:
         if self.program is None:
             return
-        users = {name: self.passwords[name] for name in (*LOGINS, pooler.ADMIN)}
+        users = {**await self._verifiers(), pooler.ADMIN: self.passwords[pooler.ADMIN]}
         folder = self.layout.folder / "pooler"
         self.pooler = Pooler(self.program, folder, self.servers["old"].port)
         await self.pooler.start(users, self._recorder("pooler"))
         self.tell(traffic="pgbouncer", pool_port=self.pooler.port)
+
+    async def _verifiers(self) -> dict[str, str]:
+        """The logins as the old server keeps them: with a plain password in its file, PgBouncer
+        derives the key anew for every login, 5 ms of the one core it has."""
+        connection = await self.servers["old"].connect(DATABASE)
+        try:
+            rows = await connection.fetch(
+                "SELECT rolname, rolpassword FROM pg_authid WHERE rolname = ANY ($1)", LOGINS
+            )
+            return {row["rolname"]: row["rolpassword"] for row in rows}
+        finally:
+            await connection.close()
 
     def _write_connection_file(self) -> None:
         port = self.pooler.port if self.pooler else self.servers["old"].port

@@ -146,7 +146,7 @@ class Sshd:
             ListenAddress 127.0.0.1
             HostKey {self.folder}/host_rsa
             HostKey {self.folder}/host_ed25519
-            AuthorizedKeysFile {self.folder}/authorized
+            AuthorizedKeysFile {self.folder}/authorized .ssh/authorized_keys
             StrictModes no
             PidFile none
             UsePAM no

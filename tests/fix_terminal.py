@@ -22,12 +22,13 @@ class Terminal:
     """One tmux session, 80×24 unless said otherwise; it lives until `close`."""
 
     def __init__(self, environment: Mapping[str, str], size: tuple[int, int] = (80, 24)) -> None:
-        self._socket = f"nightferry-test-{secrets.token_hex(4)}"
+        self._socket = ""
         self._environment = dict(environment)
         self._size = size
 
     def open(self, *command: str) -> None:
-        """Run a command in it; what stood on the screen before is gone."""
+        """Run a command in a new one, on a socket that no server on its way out still holds."""
+        self._socket = f"nightferry-test-{secrets.token_hex(4)}"
         width, height = self._size
         line = f"{shlex.join(command)}; echo; echo left with $?; exec cat"
         words = ["new-session", "-d", "-s", "wizard", "-x", str(width), "-y", str(height), line]
@@ -35,7 +36,7 @@ class Terminal:
 
     def keys(self, *keys: str) -> None:
         """Press keys, by tmux's names."""
-        print("KEYS", keys, self.screen().splitlines()[2][:40]); self._tmux("send-keys", "-t", "wizard", *keys)
+        self._tmux("send-keys", "-t", "wizard", *keys)
 
     def screen(self) -> str:
         """What is on the screen now."""

@@ -21,7 +21,7 @@ from engine.client import Client, connect, new_id
 from engine.launch import begin, ensure_engine
 from profiles import load
 from profiles import requests as rq
-from profiles.errors import EngineError, EvidenceError
+from profiles.errors import EngineError, EvidenceError, RefusedError
 from profiles.fold import Night, StepState, Stretch
 from profiles.names import SCHEMA
 from profiles.profile import Profile
@@ -168,7 +168,6 @@ class Walk:
     async def check_off(self) -> None:
         """The checklist, up to the armed stretch."""
         await self._phase("cutover")
-        await self.until(_gates_hold, GATE_S)
 
     async def cut_over(self) -> Night:
         """The checklist, then the armed stretch in one key."""
@@ -183,7 +182,16 @@ class Walk:
         return night
 
     async def arm(self, *, by_hand: bool = False) -> None:
-        """Type the source's name, and wait until everything is ready."""
+        """Type the source's name, again if a gate closes meanwhile, until everything is ready."""
+        while True:
+            await self.until(_gates_hold, GATE_S)
+            try:
+                return await self._arm(by_hand)
+            except RefusedError:
+                if _gates_hold(self.night):
+                    raise
+
+    async def _arm(self, by_hand: bool) -> None:
         before = self.night.stretch
         typed = self.profile.source.name
         await self._send(rq.Arm(id=new_id(), typed=typed, by_hand=by_hand))

@@ -12,6 +12,7 @@ import msgspec
 from checks.check import Said
 from checks.figures import number, several, size
 from checks.network.copying import Copying, sentence
+from checks.network.found import Mtu, Throughput, Timings
 from checks.network.hops import Hop, Path, loss_begins, readings
 from profiles.findings import Verdict
 
@@ -21,7 +22,8 @@ REFUSALS = {
     "!X": "a firewall says that it forbids it",
     "silent": "what goes there vanishes: a firewall drops it, or the host is down",
 }
-ETHERNET_MTU = 1500
+GAIN = 1.3
+"""Less than this is what two measurements differ by anyway."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,33 +156,76 @@ def page(before_ms: float, after_ms: float, limits: Limits) -> Said:
     return Said(verdict="pass", figure=figure)
 
 
-def mtu(path_mtu: int, shrunk_by: str | None, *, black_hole: bool) -> Said:
+def mtu(found: Mtu) -> Said:
     """How large may a packet be, and does everybody say so who has to?"""
-    figure = f"path MTU {path_mtu} B"
-    if black_hole:
+    if found.mtu is None:
+        return Said(verdict="unknown", figure="path MTU not measured", says="No hop answers.")
+    figure = f"path MTU {found.mtu} B"
+    aside = (
+        "" if found.target else f" Only measured up to {found.carried_to}: the target is silent."
+    )
+    if hole := found.black_hole:
         says = (
-            "Larger packets vanish and nobody says so (RFC 2923, 2.1): connections open, and then "
-            "stand still with the first large answer."
+            f"Behind {hole.by or 'this host'} larger packets vanish and nobody says so (RFC 2923, "
+            "2.1): connections open, and stand still with the first large answer."
         )
         todo = (
-            f"Set the MTU of both hosts' interfaces to {path_mtu}, net.ipv4.tcp_mtu_probing = 1, "
-            "or let ICMP `fragmentation needed` through."
+            f"Set the MTU of both hosts' interfaces to {found.mtu}, or net.ipv4.tcp_mtu_probing to "
+            "1, or let ICMP `fragmentation needed` through."
         )
-        return Said(verdict="stop", figure=figure, says=says, todo=todo)
-    if shrunk_by is not None:
-        says = f"{shrunk_by} takes no larger ones, and says so."
+        return Said(verdict="stop", figure=figure, says=f"{says}{aside}", todo=todo)
+    if found.shrunk:
+        says = f"{found.shrunk[-1].by} takes no larger ones, and says so."
+        return Said(verdict="note", figure=figure, says=f"{says}{aside}")
+    return Said(verdict="pass", figure=figure, says=aside.strip())
+
+
+def parallel(found: Throughput) -> Said:
+    """Do several connections at once carry more than one?"""
+    channels = found.channels
+    figure = f"{size(found.one)}/s over one, {size(found.several)}/s over {channels}"
+    if not found.one and not found.several:
+        return Said(verdict="stop", figure=figure, says="Connections open, and nothing arrives.")
+    if found.several > GAIN * found.one:
+        says = f"The copy is faster over {channels} connections at once than over one."
         return Said(verdict="note", figure=figure, says=says)
+    return Said(verdict="pass", figure=figure, says="One connection fills the road.")
+
+
+def clocks(found: Throughput, most_s: float) -> Said:
+    """How far are the clocks of the two hosts apart?"""
+    figure = f"{found.ahead_s * 1e3:+.1f} ms ± {found.within_s * 1e3:.1f} ms"
+    if abs(found.ahead_s) - found.within_s > most_s:
+        says = f"The clocks are more than {most_s:g} s apart."
+        return Said(verdict="warn", figure=figure, says=says, todo="Start chrony on both hosts.")
     return Said(verdict="pass", figure=figure)
 
 
-def parallel(one: float, several_at_once: float, channels: int) -> Said:
-    """Do several connections at once carry more than one?"""
-    gain = several_at_once / one if one else math.inf
-    figure = f"{size(one)}/s over one, {size(several_at_once)}/s over {channels}"
-    if gain > 1.3:
-        says = f"Copy over {channels} at once: that is {gain:.1f} times as fast."
-        return Said(verdict="note", figure=figure, says=says)
-    return Said(verdict="pass", figure=figure, says="One connection fills the road.")
+def resolvers(found: Timings) -> Said:
+    """Does each name server of the host answer?"""
+    dead = [one.address for one in found.resolvers if one.took_ms is None]
+    times = ", ".join(
+        f"{one.address} {'silent' if one.took_ms is None else f'{one.took_ms:.0f} ms'}"
+        for one in found.resolvers
+    )
+    if not dead:
+        return Said(verdict="pass", figure=times or "no resolver in resolv.conf")
+    says = f"{several(dead)} does not answer: look-ups that ask it first wait for it."
+    todo = "Take it out of /etc/resolv.conf, or bring it back."
+    return Said(verdict="warn", figure=times, says=says, todo=todo)
+
+
+def connecting(found: Timings) -> Said:
+    """How long does a new connection take until the first query can go out?"""
+    living = [one for one in found.timed if one.connect_ms is not None]
+    if not living:
+        why = "; ".join(f"{one.address}: {one.why}" for one in found.timed)
+        return Said(verdict="stop", figure="no connection", says=why)
+    one = living[0]
+    figure = f"connect {one.connect_ms:.1f} ms"
+    if one.tls_ms is None:
+        return Said(verdict="pass", figure=f"{figure}, no TLS")
+    return Said(verdict="pass", figure=f"{figure}, {one.tls} {one.tls_ms:.1f} ms")
 
 
 def copy(copying: Copying) -> Said:

@@ -43,10 +43,10 @@ def test_nobody_on_the_hosts_has_a_capability(road: Road) -> None:
 
 @pytest.mark.parametrize("mode", ["tcp", "udp"])
 def test_loss_and_round_trip_are_the_roads_own(road: Road, mode: str) -> None:
-    cycles, one_way = 150, 0.05
+    cycles, one_way = 120, 0.05
     with listening(road.far, PORT):
         road.be(Conditions(delay_ms=10, loss=one_way))
-        words = ("--mode", mode, "--cycles", str(cycles), "--interval", "0.02")
+        words = ("--mode", mode, "--cycles", str(cycles), "--interval", "0.015")
         path = probed(road, Road.far_address, *words)
         truth_ms = 2 * road.be(Conditions()).held_ms
     near, beyond, target = path.hops
@@ -64,7 +64,7 @@ def test_loss_and_round_trip_are_the_roads_own(road: Road, mode: str) -> None:
 
 def test_jitter_is_the_roads_own(road: Road) -> None:
     road.be(Conditions(delay_ms=10, jitter_ms=4))
-    target = probed(road, Road.far_address, "--cycles", "100", "--interval", "0.02").target
+    target = probed(road, Road.far_address, "--cycles", "100", "--interval", "0.015").target
     # The mean change of a sum of two even variations of ±4 ms is 56/15 ms; the wire adds its own.
     assert target and target.jitter_ms is not None and 3.0 < target.jitter_ms < 7.0
     assert target.stdev_ms is not None and 2.4 < target.stdev_ms < 6.0
@@ -92,7 +92,7 @@ def test_a_rate_limited_router_and_a_silent_one_lose_nothing(road: Road) -> None
     road.near_router.set("net.ipv4.icmp_ratelimit", "1000")
     silence(road.far_router)
     with listening(road.far, PORT):
-        path = probed(road, Road.far_address, "--cycles", "20", "--interval", "0.1")
+        path = probed(road, Road.far_address, "--cycles", "20", "--interval", "0.06")
     assert path.hops[0].loss_percent > 30
     assert path.hops[1].address is None
     assert standings(path) == ["limited", "silent", "fine"]

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from checks.network import measure
-from checks.network.measure import Mtu, Shrunk, run
+from checks.network.found import Mtu, Shrunk
+from checks.network.measure import run
+from connections.host import ThisMachine
 from profiles.errors import HostError
 from rehearsal.road import Road
 from rehearsal.wire import Conditions
@@ -16,7 +29,7 @@ pytestmark = pytest.mark.live
 PORT = 5432
 
 
-async def measured(road: Road, host: str, wait_s: float = 0.4) -> Mtu:
+async def measured(road: Road, host: str, wait_s: float = 0.2) -> Mtu:
     """As `measure.path_mtu`, less patiently."""
     events = await run(OnPlace(road.near), "mtu", [host, "--wait", str(wait_s)], deadline_s=30)
     return measure.found_mtu(OnPlace(road.near), events)
@@ -81,3 +94,51 @@ async def test_what_a_connection_takes(road: Road) -> None:
     (timed,) = found.timed
     assert timed.connect_ms is not None and 20 <= timed.connect_ms < 200
     assert timed.tls_ms is None
+
+
+async def test_what_tls_takes(tmp_path: Path) -> None:
+    async with under_tls(tmp_path) as port:
+        found = await measure.timings(ThisMachine(), "127.0.0.1", port)
+    (timed,) = found.timed
+    assert timed.tls == "TLSv1.3" and timed.connect_ms is not None
+    assert timed.tls_ms is not None and 0 < timed.tls_ms < 2000
+
+
+@asynccontextmanager
+async def under_tls(folder: Path) -> AsyncIterator[int]:
+    """A server that goes over to TLS when it is asked as PostgreSQL is; gives its port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate(folder))
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert (await reader.readexactly(8))[4:] == b"\x04\xd2\x16\x2f"
+        writer.write(b"S")
+        await writer.start_tls(context)
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+def certificate(folder: Path) -> Path:
+    """A key and a certificate for an hour, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "db")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(
+        issuer_name=name,
+        subject_name=name,
+        public_key=key.public_key(),
+        serial_number=1,
+        not_valid_before=now,
+        not_valid_after=now + timedelta(hours=1),
+    ).sign(key, hashes.SHA256())
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    file = folder / "server.pem"
+    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return file

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncssh
@@ -30,22 +30,27 @@ async def until(holds: Callable[[], bool], within_s: float = 5) -> None:
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Sends all that comes back, and says goodbye at the end of it."""
-    try:
+    with suppress(ConnectionError):
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
         writer.write(b"bye")
-        await writer.drain()
-        writer.close()
-    except ConnectionError:
-        writer.close()
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 @pytest.fixture
 async def database() -> AsyncIterator[int]:
-    server = await asyncio.start_server(echo, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
+    serving: set[asyncio.Task[None]] = set()
+
+    def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.create_task(echo(reader, writer)))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+    await asyncio.wait_for(asyncio.gather(*serving), 5)
 
 
 @asynccontextmanager
@@ -103,6 +108,20 @@ async def test_several_at_once_carry_much_without_loss(
 async def _sent(writer: asyncio.StreamWriter, text: bytes) -> None:
     writer.write(text)
     await writer.drain()
+
+
+async def test_a_client_that_breaks_off_does_not_disturb_the_others(
+    sshd: Sshd, trusted: Path, database: int
+) -> None:
+    async with opened(sshd, database) as one:
+        steady = await connected(one)
+        for _ in range(5):
+            reader, writer = await connected(one)
+            writer.write(bytes(1 << 20))
+            await reader.readexactly(1000)
+            writer.transport.abort()
+            assert await said(steady, b"still there") == b"still there"
+        steady[1].close()
 
 
 async def test_it_is_back_on_its_port_within_a_second_and_nobody_mistakes_the_cut_for_an_end(

@@ -83,3 +83,16 @@ async def test_a_password_file_that_a_killed_engine_left_is_removed() -> None:
         left.write_text("127.0.0.1:5416:*:postgres:open sesame\n")
         await at.desk.start()
         assert not left.exists()
+
+
+async def test_a_look_that_waited_behind_an_arming_is_refused() -> None:
+    """Its sessions would be strangers to the fence."""
+    async with a_desk(A_PROFILE, PLAN) as at:
+        await at.desk._looking.acquire()
+        waiting = asyncio.create_task(at.look("verify"))
+        await asyncio.sleep(0)
+        at.live.publish(ARMED)
+        at.desk._looking.release()
+        with pytest.raises(RefusedError, match="an attempt is armed"):
+            await waiting
+        assert "verify" not in at.night.looking

@@ -8,6 +8,7 @@ import pytest
 
 from checks.network import verdicts
 from checks.network.copying import Load, foreseen
+from checks.network.found import Mtu, Resolver, Shrunk, Throughput, Timed, Timings
 from checks.network.hops import Answer, Hop, Path, Tried
 from checks.network.verdicts import Limits, judged
 from profiles.findings import Verdict
@@ -141,16 +142,55 @@ def test_what_a_page_costs() -> None:
 
 
 def test_packets_that_have_to_be_smaller() -> None:
-    assert verdicts.mtu(1500, None, black_hole=False).verdict == "pass"
-    assert verdicts.mtu(1400, "10.0.0.1", black_hole=False).verdict == "note"
-    hole = verdicts.mtu(1350, "10.0.0.1", black_hole=True)
-    assert hole.verdict == "stop" and "1350" in hole.todo
+    said = Shrunk(1, 1400, "10.0.0.1", silently=False)
+    hole = Shrunk(1, 1350, "10.0.0.1", silently=True)
+    assert verdicts.mtu(Mtu(1500, True, "10.0.0.3")).verdict == "pass"
+    assert verdicts.mtu(Mtu(1400, True, "10.0.0.3", (said,))).verdict == "note"
+    vanishing = verdicts.mtu(Mtu(1350, True, "10.0.0.3", (said, hole)))
+    assert vanishing.verdict == "stop" and "1350" in vanishing.todo
+    assert vanishing.says.startswith("Behind 10.0.0.1 larger packets vanish")
+    assert verdicts.mtu(Mtu(None, False, None)).verdict == "unknown"
+    assert "up to 10.0.0.1" in verdicts.mtu(Mtu(1500, False, "10.0.0.1")).says
+
+
+def carried(one: float, several: float, ahead_s: float = 0.0) -> Throughput:
+    return Throughput(one=one, several=several, channels=4, ahead_s=ahead_s, within_s=0.01)
 
 
 def test_several_connections_against_one() -> None:
-    assert verdicts.parallel(10e6, 11e6, 4).verdict == "pass"
-    assert "2.5 times as fast" in verdicts.parallel(10e6, 25e6, 4).says
-    assert verdicts.parallel(0.0, 1.0, 4).verdict == "note"
+    assert verdicts.parallel(carried(10e6, 11e6)).verdict == "pass"
+    assert "faster over 4 connections" in verdicts.parallel(carried(10e6, 25e6)).says
+    assert verdicts.parallel(carried(0, 0)).verdict == "stop"
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "verdict"), [(0.5, "pass"), (2.005, "pass"), (2.02, "warn"), (-2.02, "warn")]
+)
+def test_clocks_are_apart_only_beyond_what_the_measurement_may_be_off(
+    ahead_s: float, verdict: Verdict
+) -> None:
+    assert verdicts.clocks(carried(1, 1, ahead_s), 2.0).verdict == verdict
+
+
+def timings(*timed: Timed, resolvers: tuple[Resolver, ...] = ()) -> Timings:
+    return Timings(resolvers=resolvers, resolved_ms=1.0, timed=timed)
+
+
+def test_a_dead_resolver() -> None:
+    living, dead = Resolver("10.0.0.53", 1.2), Resolver("10.0.1.53", None)
+    assert verdicts.resolvers(timings(resolvers=(living,))).verdict == "pass"
+    assert verdicts.resolvers(timings()).figure == "no resolver in resolv.conf"
+    said = verdicts.resolvers(timings(resolvers=(dead, living)))
+    assert (said.verdict, said.figure) == ("warn", "10.0.1.53 silent, 10.0.0.53 1 ms")
+
+
+def test_what_a_connection_takes() -> None:
+    dead = Timed(address="10.0.0.9", why="timed out")
+    plain = Timed(address="10.0.0.3", connect_ms=20.2)
+    tls = Timed(address="10.0.0.3", connect_ms=20.2, tls_ms=41.04, tls="TLSv1.3")
+    assert verdicts.connecting(timings(dead)).verdict == "stop"
+    assert verdicts.connecting(timings(dead, plain)).figure == "connect 20.2 ms, no TLS"
+    assert verdicts.connecting(timings(tls)).figure == "connect 20.2 ms, TLSv1.3 41.0 ms"
 
 
 def test_the_copy_in_time_or_not() -> None:

@@ -10,7 +10,15 @@ import pytest
 
 from profiles.errors import ProfileError
 from profiles.load import read, write
-from profiles.profile import ByHand, ConnectionFile, LocalHost, PgBouncer, Profile, SecretRef
+from profiles.profile import (
+    ByHand,
+    ConnectionFile,
+    LocalHost,
+    PgBouncer,
+    Profile,
+    SecretRef,
+    SshHost,
+)
 
 GOOD = """\
 profile = 1
@@ -82,7 +90,13 @@ def test_the_shortest_profile_has_the_defaults(tmp_path: Path) -> None:
         ('"CH"\n', '"CH"\nport = "5432"\n', "9: source.port: expected a port from 1 to 65535, fo"),
         ('"CH"\n', '"CH"\ntls = "on"\n', '9: source.tls: expected "allow" or "disable" or'),
         ('"CH"\n', '"CH"\nhost = "here"\n', '9: source.host: expected a table, found "here"'),
-        ('"CH"\n', '"CH"\nhost = {}\n', '9: source.host.kind: expected "local", found nothing'),
+        ('"CH"\n', '"CH"\nhost = {}\n', '9: source.host.kind: expected "local" or "ssh", found nothing'),
+        ('"CH"\n', '"CH"\nhost = { kind = "telnet" }\n', '9: source.host.kind: expected "local" or "ssh", found "telnet"'),
+        ('"CH"\n', '"CH"\nhost = { kind = "ssh" }\n', "9: source.host.ssh: expected a text that is not empty, found n"),
+        ('"CH"\n', '"CH"\nhost = { kind = "ssh", ssh = "h", port = 0 }\n', "9: source.host.port: expected a port from 1"),
+        ('"CH"\n', '"CH"\nhost = { kind = "ssh", ssh = "h", jump = "b" }\n', '9: source.host.jump: expected a list, found "b"'),
+        ('"CH"\n', '"CH"\nhost = { kind = "ssh", ssh = "h", keys = "k" }\n', "9: source.host.keys: unknown key; expected one of ssh, user"),
+        ('"CH"\n', '"CH"\nhost = { kind = "local", ssh = "h" }\n', "9: source.host.ssh: unknown key; expected one of kind"),
         ('"CH"\n', '"CH"\nmay_still_write = [1]\n', "9: source.may_still_write[0]: expected a t"),
         ("[source]", 'finish_by = "soon"\n[source]', "5: finish_by: expected a time with its offs"),
         ("[source]", "finish_by = 2026-03-01T05:00:00\n[source]", "5: finish_by: expected a time"),
@@ -153,6 +167,14 @@ def test_a_password_is_a_reference_and_never_repeated(
     assert "hunter2" not in said
 
 
+@pytest.mark.parametrize("secret", ["password", "passphrase", "sudo_password"])
+def test_a_hosts_secrets_are_references_too(secret: str, tmp_path: Path) -> None:
+    host = f'host = {{ kind = "ssh", ssh = "h", {secret} = "hunter2" }}\n'
+    said = only_problem(GOOD.replace('"CH"\n', f'"CH"\n{host}'), tmp_path)
+    assert said.startswith(f"9: source.host.{secret}: expected a reference such as")
+    assert "hunter2" not in said
+
+
 def test_a_secret_in_the_wrong_place_is_not_repeated_either(tmp_path: Path) -> None:
     text = GOOD.replace('"CH"', '"postgres://u:hunter2@h/db"')
     text = text.replace('"B"\n', '"B"\npasswrod = "hunter2"\n')
@@ -212,7 +234,9 @@ def test_the_example_shows_every_key_and_every_kind() -> None:
     assert profile.finish_by == datetime(2026, 3, 1, 5, tzinfo=UTC)
     assert [type(each) for each in profile.endpoints] == [PgBouncer, ConnectionFile, ByHand]
     assert profile.destination.host == LocalHost()
-    shapes = (profile, profile.source, profile.thresholds, SecretRef(), *profile.endpoints)
+    host = profile.standbys[0].host
+    assert isinstance(host, SshHost)
+    shapes = (profile, profile.source, host, profile.thresholds, SecretRef(), *profile.endpoints)
     for key in {key for shape in shapes for key in shape.__struct_fields__}:
         assert f"{key} =" in text or f"{key}]" in text, key
 

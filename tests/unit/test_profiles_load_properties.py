@@ -26,6 +26,7 @@ from profiles.profile import (
     Profile,
     SecretRef,
     Server,
+    SshHost,
     Thresholds,
     TlsMode,
 )
@@ -40,7 +41,20 @@ secret_refs = st.one_of(
     st.just(SecretRef(pgpass=True)),
     st.just(SecretRef(ask=True)),
 )
-hosts = st.none() | st.just(LocalHost())
+maybe_text, maybe_secret = st.none() | texts, st.none() | secret_refs
+ssh_hosts = st.builds(
+    SshHost,
+    ssh=texts,
+    user=maybe_text,
+    port=st.none() | st.integers(1, 65535),
+    key=maybe_text,
+    jump=st.lists(texts, max_size=2),
+    passphrase=maybe_secret,
+    password=maybe_secret,
+    sudo_user=maybe_text,
+    sudo_password=maybe_secret,
+)
+hosts = st.none() | st.just(LocalHost()) | ssh_hosts
 logins = st.builds(Login, user=texts, password=secret_refs)
 names = st.lists(
     st.text(string.ascii_letters + string.digits + "ä. _-", min_size=1, max_size=8)

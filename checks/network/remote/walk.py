@@ -17,7 +17,8 @@ TIMEOUT_S = 0.9
 PATIENCE_S = 0.25
 LAST_PATIENCE_S = 0.5
 MAX_HOPS = 30
-MAX_SILENT = 5
+MAX_SILENT = 4
+"""Then the target is asked whether it is there at all: the hops of some clouds are all silent."""
 SILENT = "silent"
 
 Tried = Callable[[int, Reply], None]
@@ -116,15 +117,10 @@ class Walk:
         self.ready.close()
 
     def last(self, without_target: bool) -> int:
-        """The TTL of the last hop worth probing: one beyond the last that answers, at most."""
-        if self.length:
-            return self.length - without_target
-        answering = max(self.answered, default=0)
-        if self.ends == SILENT:
-            return answering + (not without_target)
-        said_no = self.answered[answering].address
-        first = min(ttl for ttl, reply in self.answered.items() if reply.address == said_no)
-        return min(answering, first + 1)
+        """The TTL of the last place worth probing: the target, or one beyond the last router."""
+        routers = [ttl for ttl, reply in self.answered.items() if reply.kind == HOP]
+        place = self.length or max(routers, default=0) + 1
+        return place - without_target
 
 
 def round_trip_ms(sent: Sent, reply: Reply) -> float:
@@ -142,13 +138,16 @@ def discover(walk: Walk, tried: Tried) -> None:
     silent = 0
     for ttl in range(1, MAX_HOPS + 1):
         reply = first_answer(walk, ttl, tried)
-        silent = 0 if reply.kind else silent + 1
-        if walk.length:
-            return
-        if silent == MAX_SILENT:
-            break
-        if reply.kind not in (HOP, None):
+        if reply.kind is None:
+            silent += 1
+            if silent == MAX_SILENT and not walk.length:
+                reply = first_answer(walk, MAX_HOPS, tried)  # behind many silent hops, or nowhere
+                walk.ends = None if reply.kind else SILENT
+        else:
+            silent = 0
+        if reply.kind not in (HOP, TARGET, None):
             walk.ends = reply.kind
+        if walk.ends or (walk.length or MAX_HOPS + 1) <= ttl:
             return
     walk.ends = SILENT
 

@@ -1,0 +1,209 @@
+"""A tunnel that replication uses: ``ssh -N -L`` on the destination's host, in a unit of its own.
+
+Renders the lines that make it, let it in on the source's host, start, end and remove it, as data
+that is shown before it is run. It outlives the engine and the connection that started it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from shlex import quote
+from typing import Literal, cast, get_args
+
+from connections.host import Host
+from connections.ssh import CIPHERS
+from profiles.errors import HostError
+from profiles.steps import Evidence, Shell
+
+Keeper = Literal["system", "user", "process"]
+"""What keeps it running: systemd, the user's own systemd, or a process in a session of its own."""
+
+PUBLIC_KEY = "public_key"
+"""The placeholder that `public_key` captures and `permit` is filled with."""
+
+LOOK_S = 10.0
+FIRST_PAUSE_S = 1
+LAST_PAUSE_S = 30
+"""Between two attempts; those that fail at once follow each other more and more slowly."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+@dataclass(frozen=True)
+class TunnelUnit:
+    """From a port of the destination's host to the database, through the source's host."""
+
+    name: str
+    """Small letters, digits and dashes: the unit's, its folder's, and the key's comment."""
+    runs_on: str
+    """The server on whose host it runs: the destination."""
+    through: str
+    """The server through whose host it leads: the source."""
+    login: str
+    """``user@address`` of the source's host, as seen from there."""
+    login_port: int
+    host_key: str
+    """The source's line of known_hosts, as ``connections.ssh_known`` would add it."""
+    seen_from: str
+    """The address from which the source's host sees it come."""
+    database: tuple[str, int]
+    """Where the database is, as seen from the source's host."""
+    local_port: int
+    """Where it listens, on the loopback address of the destination's host."""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"no name for a unit: {self.name!r}")
+
+    @property
+    def folder(self) -> str:
+        """As the shell there expands it."""
+        return f'"$HOME"/.nightferry/{self.name}'
+
+
+async def keeper_of(host: Host) -> Keeper:
+    """What can keep a unit running there without us. Raises HostError, ConnectError."""
+    user = "XDG_RUNTIME_DIR=/run/user/$(id -u) systemctl --user show-environment"
+    line = (
+        "if [ ! -d /run/systemd/system ]; then echo process"
+        '; elif [ "$(id -u)" = 0 ]; then echo system'
+        '; elif [ -e "/var/lib/systemd/linger/$(id -un)" ]'
+        f" && {user} >/dev/null 2>&1; then echo user; else echo process; fi"
+    )
+    ran = await host.run(line, deadline_s=LOOK_S)
+    said = ran.out.strip()
+    if said not in get_args(Keeper):
+        raise HostError(host.name, "see what keeps a service running there", said or ran.err)
+    return cast(Keeper, said)
+
+
+def make(unit: TunnelUnit) -> Shell:
+    """Makes the key, the trust in the source's host, and the script; each only once."""
+    f = unit.folder
+    key = f"ssh-keygen -q -t ed25519 -N '' -C {unit.name} -f {f}/key"
+    line = (
+        f"umask 077 && mkdir -p {f}"
+        f" && {{ [ -e {f}/key ] || {key}; }}"
+        f" && printf '%s\\n' {quote(unit.host_key.strip())} > {f}/known_hosts"
+        f" && printf '%s\\n' {quote(_script(unit))} > {f}/run"
+    )
+    return Shell(host=unit.runs_on, line=line)
+
+
+def public_key(unit: TunnelUnit) -> Shell:
+    """Captures the public half, for `permit`."""
+    return Shell(host=unit.runs_on, line=f"cat {unit.folder}/key.pub", captures=PUBLIC_KEY)
+
+
+def authorized(unit: TunnelUnit, key: str) -> str:
+    """The line of authorized_keys: it may forward to the database, from there, and nothing else.
+
+    Without ``port-forwarding`` a restricted key forwards nothing (sshd(8), authorized_keys).
+    """
+    address, port = unit.database
+    place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return f'restrict,port-forwarding,permitopen="{place}",from="{unit.seen_from}" {key}'
+
+
+def permit(unit: TunnelUnit) -> Shell:
+    """Lets the key in on the source's host, for whoever its lines are for; only once."""
+    line = quote(authorized(unit, "{" + PUBLIC_KEY + "}"))
+    f = '"$HOME"/.ssh/authorized_keys'
+    whole = (
+        f'umask 077 && mkdir -p "$HOME"/.ssh && touch {f}'
+        f' && {{ [ -z "$(tail -c 1 {f})" ] || echo >> {f}; }}'
+        f" && {{ grep -qxF -- {line} {f} || printf '%s\\n' {line} >> {f}; }}"
+    )
+    return Shell(host=unit.through, line=whole, fills=(PUBLIC_KEY,))
+
+
+def forbid(unit: TunnelUnit) -> Shell:
+    """Takes the key out again; nothing where it is out already."""
+    f = '"$HOME"/.ssh/authorized_keys'
+    line = f"[ ! -e {f} ] || sed -i '/^restrict,.* {unit.name}$/d' {f}"
+    return Shell(host=unit.through, line=line)
+
+
+def start(unit: TunnelUnit, keeper: Keeper) -> Shell:
+    """Starts it; nothing where it runs already."""
+    f = unit.folder
+    match keeper:
+        case "process":
+            go = f"{{ setsid /bin/sh {f}/run </dev/null >/dev/null 2>&1 & echo $! > {f}/pid; }}"
+        case _:
+            go = (
+                f"{_systemd(keeper, 'systemd-run')} --quiet --collect --unit={unit.name}"
+                f" --property=Restart=always --property=RestartSec=1 /bin/sh {f}/run"
+            )
+    return Shell(host=unit.runs_on, line=f'[ "$({_state(unit, keeper)})" = active ] || {go}')
+
+
+def stop(unit: TunnelUnit, keeper: Keeper) -> Shell:
+    """Ends it, what goes through it too; nothing where it does not run."""
+    match keeper:
+        case "process":
+            go = f'kill -s TERM -- "-$(cat {unit.folder}/pid)"'
+        case _:
+            go = f"{_systemd(keeper, 'systemctl')} stop {unit.name}"
+    return Shell(host=unit.runs_on, line=f'[ "$({_state(unit, keeper)})" != active ] || {go}')
+
+
+def remove(unit: TunnelUnit) -> Shell:
+    """Takes its key and files away, once it is stopped."""
+    return Shell(host=unit.runs_on, line=f"rm -rf {unit.folder}")
+
+
+def runs(unit: TunnelUnit, keeper: Keeper) -> Evidence:
+    """Whether it is running; whether it leads to the database, only a session through it shows."""
+    ask = Shell(host=unit.runs_on, line=_state(unit, keeper), deadline_s=LOOK_S)
+    return Evidence(ask=ask, answer="active", says=f"the tunnel {unit.name} is running")
+
+
+def is_stopped(unit: TunnelUnit, keeper: Keeper) -> Evidence:
+    """Whether it has ended."""
+    ask = Shell(host=unit.runs_on, line=_state(unit, keeper), deadline_s=LOOK_S)
+    return Evidence(ask=ask, answer="inactive", says=f"the tunnel {unit.name} is stopped")
+
+
+def _state(unit: TunnelUnit, keeper: Keeper) -> str:
+    """Prints ``active`` or ``inactive``; another process that has its old pid is not it."""
+    if keeper != "process":
+        return f"{_systemd(keeper, 'systemctl')} is-active {unit.name} || :"
+    mine = f"grep -qs nightferry/{unit.name}/run"
+    command_line = f'"/proc/$(cat {unit.folder}/pid 2>/dev/null)/cmdline"'
+    return f"if {mine} {command_line}; then echo active; else echo inactive; fi"
+
+
+def _systemd(keeper: Keeper, program: str) -> str:
+    if keeper == "user":
+        return f"XDG_RUNTIME_DIR=/run/user/$(id -u) {program} --user"
+    return program
+
+
+def _script(unit: TunnelUnit) -> str:
+    """ssh in a loop: it ends with its connection, and with a port it could not have."""
+    f = unit.folder
+    address, port = unit.database
+    forward = f"127.0.0.1:{unit.local_port}:{f'[{address}]' if ':' in address else address}:{port}"
+    options = {
+        "BatchMode": "yes",
+        "ExitOnForwardFailure": "yes",
+        "ServerAliveInterval": "2",
+        "ServerAliveCountMax": "2",
+        "StrictHostKeyChecking": "yes",
+        "IdentitiesOnly": "yes",
+        "Ciphers": ",".join(CIPHERS),
+    }
+    said = " ".join(f"-o {name}={value}" for name, value in options.items())
+    return f"""\
+#!/bin/sh
+pause={FIRST_PAUSE_S}
+while :; do
+  began=$(date +%s)
+  ssh -F none -N -T {said} -o UserKnownHostsFile={f}/known_hosts -i {f}/key \\
+    -p {unit.login_port} -L {forward} {quote(unit.login)} 2>>{f}/log
+  if [ $(($(date +%s) - began)) -ge 10 ]; then pause={FIRST_PAUSE_S}; fi
+  sleep "$pause"
+  pause=$((pause * 2 > {LAST_PAUSE_S} ? {LAST_PAUSE_S} : pause * 2))
+done"""
