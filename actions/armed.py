@@ -211,10 +211,12 @@ class ArmedSequence:
         """Tries until it holds, whatever goes wrong; says WRITES STOPPED when it takes too long."""
         clock = self.stretch.clock
         patient_until_s = min(self._ends_s, clock.now_s() + PATIENCE_S)
-        wait_s, stopped = FIRST_WAIT_S, False
+        wait_s, stopped, why = FIRST_WAIT_S, False, ""
         while True:
             try:
                 return await clock.within(self._up_to(patient_until_s, try_s), act())
+            except TimeoutError as error:
+                why = why or told(who, tried, error)  # a real answer says more
             except Exception as error:
                 why = told(who, tried, error)
             await clock.sleep(self._up_to(patient_until_s, wait_s))

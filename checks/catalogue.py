@@ -201,6 +201,7 @@ AGAIN_BEFORE_ARMING = (
     "pg.application_roles",
     "pg.superuser_sessions",
     "pg.wizard_sessions",
+    "pg.roles",
     "pg.new_tables",
     "pg.writers_on_destination",
     "endpoints.write",

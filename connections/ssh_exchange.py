@@ -119,8 +119,9 @@ class Exchange:
         self, process: Process, marks: Marks, outputs: tuple[_Output, _Output], where: str
     ) -> None:
         self.marks = marks
+        self.begun = False
         self.ended = False
-        """Whether the script has said that it ended."""
+        """Whether the script has been sent, and whether it has said that it ended."""
         self._process = process
         self._outputs = outputs
         self._where = where
@@ -130,6 +131,7 @@ class Exchange:
 
         Without a payload its input stays open until then. Raises HostLostError.
         """
+        self.begun = True
         with suppress(OSError, asyncssh.Error):  # the outputs then end without their mark
             self._process.stdin.write(ssh_shell.in_one_line(script))
             if payload is not None:
@@ -173,7 +175,7 @@ async def exchange(
         await _ready(process, marks, out, err, become, where)
         yield opened
     finally:
-        if not opened.ended:
+        if opened.begun and not opened.ended:
             await opened.finish()
         process.close()
         with suppress(TimeoutError):

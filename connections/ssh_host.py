@@ -176,13 +176,17 @@ class RemoteMachine:
                 async with exchange(self._link, become, on_line) as opened:
                     return await send(opened)
         except TimeoutError:
-            said = f"it had not ended after {deadline_s:g} s, and was stopped"
-            if opened is not None and not opened.ended:
-                said = f"it had not ended after {deadline_s:g} s; it is stopped there, unseen by us"
-            raise DeadlineError(self.name, tried, said) from None
+            raise DeadlineError(self.name, tried, _late(opened, deadline_s)) from None
 
     async def _become(self, as_user: str | None) -> Become:
         user = as_user if as_user is not None else self._link.host.sudo_user
         name = of_host(self._link.name, "sudo_password")
         asks = user is not None and self._link.host.sudo_password is not None
         return Become(user, await self._link.passwords(name) if asks else None, name)
+
+
+def _late(opened: Exchange | None, deadline_s: float) -> str:
+    if opened is None:
+        return f"there was no shell for it within {deadline_s:g} s"
+    said = f"it had not ended after {deadline_s:g} s, and"
+    return f"{said} was stopped" if opened.ended else f"{said} nobody saw it stop"

@@ -16,6 +16,7 @@ import click
 
 from engine import VERSION
 from profiles.errors import NightferryError
+from tui.path import path
 
 NIGHT = click.argument("night", required=False)
 
@@ -135,6 +136,9 @@ def rehearse(ctx: click.Context, unattended: bool, as_json: bool) -> None:
 
     click.echo("Starting two servers, their pooler and an application that keeps writing …")
     _wizard(box.begin())
+
+
+main.add_command(path)
 
 
 def _wizard(folder: Path | None, *, watching: bool = False) -> None:

@@ -82,7 +82,7 @@ async def test_a_timer_that_cannot_be_taken_away_is_said_and_holds_nobody_up() -
 
 @made_up_time
 async def test_without_an_engine_the_old_server_opens_and_a_second_later_clients_go_on() -> None:
-    one = scene({"new.has": "engine dies"})
+    one = scene({"old.mark#2": "engine dies after"})
     with pytest.raises(EngineKilled):
         await one.go()
     killed_s = one.began_s()
@@ -95,7 +95,7 @@ async def test_without_an_engine_the_old_server_opens_and_a_second_later_clients
 
 @made_up_time
 async def test_an_engine_started_again_before_the_turn_aborts() -> None:
-    one = scene({"new.has": "engine dies"})
+    one = scene({"old.mark#2": "engine dies after"})
     with pytest.raises(EngineKilled):
         await one.go()
     assert await again(one) == "aborted"
@@ -124,7 +124,7 @@ async def test_the_journals_word_for_the_turn_is_enough_when_the_old_server_is_g
 
 @made_up_time
 async def test_an_engine_started_again_after_the_timer_only_resumes() -> None:
-    one = scene({"new.has": "engine dies"})
+    one = scene({"old.mark#2": "engine dies after"})
     with pytest.raises(EngineKilled):
         await one.go()
     await asyncio.sleep(10.5)
@@ -171,7 +171,7 @@ async def test_timers_left_by_one_attempt_never_touch_the_next(
     early_ms: int, fires_s: float
 ) -> None:
     """The first engine dies in mid-pause; its timer would fire somewhere in the second attempt."""
-    one = scene({"new.has": "engine dies"})
+    one = scene({"old.mark#2": "engine dies after"})
     with pytest.raises(EngineKilled):
         await one.go()
     one.plan.engine += 1

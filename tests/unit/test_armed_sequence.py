@@ -179,7 +179,7 @@ async def test_a_transaction_that_stays_open_gives_the_pause_up_in_its_own_time(
 async def test_a_straggler_at_the_first_look_is_shown_out() -> None:
     one = scene({"old.strangers": "straggler"})
     assert await one.go() == "moved"
-    assert one.calls("old.expel", "old.mark") == ["old.expel", "old.expel", "old.mark"]
+    assert one.calls("old.expel", "old.mark")[1:] == ["old.expel", "old.expel", "old.mark"]
 
 
 @made_up_time
@@ -193,7 +193,7 @@ async def test_a_straggler_before_the_turn_aborts() -> None:
 
 @made_up_time
 async def test_the_old_server_is_open_before_clients_go_on() -> None:
-    one = scene({"new.has": "abort key"})
+    one = scene({"old.mark#2": "abort key after"})
     assert await one.go() == "aborted"
     assert one.calls("old.fence", "old.abort", "pool.resume") == [
         *("old.fence", "old.abort", "pool.resume")
@@ -201,8 +201,16 @@ async def test_the_old_server_is_open_before_clients_go_on() -> None:
 
 
 @made_up_time
-async def test_a_marker_that_does_not_arrive_aborts_by_its_own_deadline() -> None:
+async def test_what_is_far_behind_is_never_paused() -> None:
     one = scene({"old.mark": "replication stalls"})
+    assert await one.go() == "disarmed"
+    assert "paused" not in one.plan.states()
+    assert not one.world.pooler.paused
+
+
+@made_up_time
+async def test_a_marker_that_does_not_arrive_aborts_by_its_own_deadline() -> None:
+    one = scene({"old.mark#2": "replication stalls"})
     assert await one.go() == "aborted"
     assert one.says("aborted") == "new: drain: the marker is not on new."
     assert 5.0 < now_s() - one.began_s() < 5.1
@@ -210,7 +218,7 @@ async def test_a_marker_that_does_not_arrive_aborts_by_its_own_deadline() -> Non
 
 @made_up_time
 async def test_the_whole_ends_by_itself_before_the_old_servers_timer_would() -> None:
-    one = scene({"old.mark": "replication stalls"})
+    one = scene({"old.mark#2": "replication stalls"})
     one.made = sequence(one.world, one.plan, whole_s=5.0)
     assert await one.go() == "aborted"
     assert 4.0 < now_s() - one.began_s() < 4.1
@@ -234,7 +242,7 @@ async def test_an_engine_that_stood_still_past_the_deadline_finds_it_undone() ->
 
 @made_up_time
 async def test_cancelled_it_undoes_first() -> None:
-    one = scene({"old.mark": "cancelled"})
+    one = scene({"old.mark#2": "cancelled"})
     await one.made.arm()
     task = asyncio.ensure_future(one.made.run())
     one.plan.on_cancel = task.cancel
@@ -247,7 +255,7 @@ async def test_cancelled_it_undoes_first() -> None:
 
 @made_up_time
 async def test_an_error_nobody_thought_of_is_raised_after_it_was_undone() -> None:
-    one = scene({"new.has": "raises something else"})
+    one = scene({"old.mark#2": "raises something else"})
     with pytest.raises(KeyError, match="nobody thought of this"):
         await one.go()
     assert one.plan.states()[-1] == "aborted"

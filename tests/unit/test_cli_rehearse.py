@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-import rehearsal
+import tui
 from profiles import load
 from profiles.events import NightEnded, StretchMoved
 from tests.fix_cli import ARMED, Window, a_live_night, a_night, run
@@ -27,15 +27,15 @@ pytestmark = pytest.mark.usefixtures("nights_here")
 def walked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """How often the unattended walk was begun, and whether with JSON."""
     began: list[bool] = []
-    module = ModuleType("rehearsal.unattended")
+    module = ModuleType("tui.unattended")
 
     def walk(*, json: bool) -> int:
         began.append(json)
         return 7
 
     module.run = walk  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "rehearsal.unattended", module)
-    monkeypatch.setattr(rehearsal, "unattended", module, raising=False)
+    monkeypatch.setitem(sys.modules, "tui.unattended", module)
+    monkeypatch.setattr(tui, "unattended", module, raising=False)
     return began
 
 

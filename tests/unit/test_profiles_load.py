@@ -90,13 +90,7 @@ def test_the_shortest_profile_has_the_defaults(tmp_path: Path) -> None:
         ('"CH"\n', '"CH"\nport = "5432"\n', "9: source.port: expected a port from 1 to 65535, fo"),
         ('"CH"\n', '"CH"\ntls = "on"\n', '9: source.tls: expected "allow" or "disable" or'),
         ('"CH"\n', '"CH"\nhost = "here"\n', '9: source.host: expected a table, found "here"'),
-        ('"CH"\n', '"CH"\nhost = {}\n', '9: source.host.kind: expected "local" or "ssh", found nothing'),
-        ('"CH"\n', '"CH"\nhost = { kind = "telnet" }\n', '9: source.host.kind: expected "local" or "ssh", found "telnet"'),
-        ('"CH"\n', '"CH"\nhost = { kind = "ssh" }\n', "9: source.host.ssh: expected a text that is not empty, found n"),
-        ('"CH"\n', '"CH"\nhost = { kind = "ssh", ssh = "h", port = 0 }\n', "9: source.host.port: expected a port from 1"),
-        ('"CH"\n', '"CH"\nhost = { kind = "ssh", ssh = "h", jump = "b" }\n', '9: source.host.jump: expected a list, found "b"'),
-        ('"CH"\n', '"CH"\nhost = { kind = "ssh", ssh = "h", keys = "k" }\n', "9: source.host.keys: unknown key; expected one of ssh, user"),
-        ('"CH"\n', '"CH"\nhost = { kind = "local", ssh = "h" }\n', "9: source.host.ssh: unknown key; expected one of kind"),
+        ('"CH"\n', '"CH"\nhost = {}\n', '9: source.host.kind: expected "local" or "ssh", fou'),
         ('"CH"\n', '"CH"\nmay_still_write = [1]\n', "9: source.may_still_write[0]: expected a t"),
         ("[source]", 'finish_by = "soon"\n[source]', "5: finish_by: expected a time with its offs"),
         ("[source]", "finish_by = 2026-03-01T05:00:00\n[source]", "5: finish_by: expected a time"),
@@ -165,6 +159,22 @@ def test_a_password_is_a_reference_and_never_repeated(
     assert said.startswith("9: source.password")
     assert expected in said
     assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ('kind = "telnet"', '.kind: expected "local" or "ssh", found "telnet"'),
+        ('kind = "ssh"', ".ssh: expected a text that is not empty, found nothing"),
+        ('kind = "ssh", ssh = "h", port = 0', ".port: expected a port from 1 to 65535, found 0"),
+        ('kind = "ssh", ssh = "h", jump = "b"', '.jump: expected a list, found "b"'),
+        ('kind = "ssh", ssh = "h", sudo_use = "k"', ".sudo_use: unknown key; expected one of ssh,"),
+        ('kind = "local", ssh = "h"', ".ssh: unknown key; expected one of kind"),
+    ],
+)
+def test_a_host_is_here_or_reached_over_ssh(host: str, expected: str, tmp_path: Path) -> None:
+    said = only_problem(GOOD.replace('"CH"\n', f'"CH"\nhost = {{ {host} }}\n'), tmp_path)
+    assert said.startswith(f"9: source.host{expected}")
 
 
 @pytest.mark.parametrize("secret", ["password", "passphrase", "sudo_password"])

@@ -81,5 +81,5 @@ async def test_an_answer_that_makes_no_sense_is_said(monkeypatch: pytest.MonkeyP
 
     machine = ThisMachine("host of new")
     monkeypatch.setattr(machine, "run", run)
-    with pytest.raises(HostError, match="host of new: .*Syntax error"):
+    with pytest.raises(HostError, match=r"host of new: .*Syntax error"):
         await units.keeper_of(machine)

@@ -26,7 +26,7 @@ from checks.network.remote.probes import Icmp, Probes, Tcp, Udp
 from checks.network.remote.replies import Reply
 from checks.network.remote.walk import SILENT, Walk, discover
 
-CONNECT_S = 2.0
+CONNECT_S = 2
 NAMES_S = 0.5
 LINE_S = 1.0
 MODES = ("tcp", "udp", "icmp")
@@ -67,6 +67,15 @@ class Names:
             say("name", address=address, name=name)
 
 
+def became(link: socket.socket, address: Address) -> int:
+    """The error number a connection came to: 0 when it is there, -1 when nothing came back."""
+    for _ in range(CONNECT_S):
+        if select.select([], [link], [], 1.0)[1]:
+            return link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        say("waiting", what=address.number)
+    return -1
+
+
 def answer_of(address: Address, port: int) -> Dict[str, Any]:
     """What one address of several says to a connection."""
     link = socket.socket(address.family, socket.SOCK_STREAM)
@@ -75,8 +84,7 @@ def answer_of(address: Address, port: int) -> Dict[str, Any]:
     try:
         number = link.connect_ex((address.number, port))
         if number == errno.EINPROGRESS:
-            _, ready, _ = select.select([], [link], [], CONNECT_S)
-            number = link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if ready else -1
+            number = became(link, address)
     finally:
         link.close()
     known = {0: "connected", -1: SILENT, errno.ECONNREFUSED: "refused"}
