@@ -14,16 +14,18 @@ import signal
 import subprocess
 import tempfile
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import asyncssh
 import pytest
 
+from connections.ssh_host import RemoteMachine
 from connections.ssh_link import Link
 from profiles.profile import SshHost
 from rehearsal.server import free_port
+from tests.fix_processes import words
 
 PASSWORD = "correct horse"
 PASSWORD_HASH = (
@@ -99,18 +101,14 @@ class Sshd:
 
     def cut(self) -> None:
         """Kills every connection it has, without a word to the other side."""
-        assert self._process is not None
-        for pid in reversed(_below(self._process.pid)):
-            if _name(pid) == "sshd":
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        for pid in self._held():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """The connections it has say nothing any more; new ones are served."""
-        pids = [pid for pid in self.processes() if _name(pid) == "sshd"]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        pids = self._held()
         try:
             yield
         finally:
@@ -120,6 +118,7 @@ class Sshd:
 
     def stop(self) -> None:
         if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)  # so that none comes while the others go
             self.cut()
             self._process.kill()
             self._process.wait()
@@ -129,6 +128,16 @@ class Sshd:
         """What runs below it, of its users' commands too."""
         assert self._process is not None
         return _below(self._process.pid)
+
+    def _held(self) -> set[int]:
+        """The processes of its connections, stopped, so that none of them makes another."""
+        held: set[int] = set()
+        while found := {pid for pid in self.processes() if _name(pid) == "sshd"} - held:
+            for pid in found:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+            held |= found
+        return held
 
     async def _listens(self) -> bool:
         try:
@@ -282,6 +291,32 @@ def linked(sshd: Sshd, user: str | None = None, secret: str | None = None, **mor
         return secret
 
     return Link("old", sshd.host(user, **more), passwords)
+
+
+@asynccontextmanager
+async def machine(
+    sshd: Sshd, user: str | None = None, secret: str | None = None, **more: object
+) -> AsyncIterator[RemoteMachine]:
+    link = linked(sshd, user, secret, **more)
+    try:
+        yield RemoteMachine(link)
+    finally:
+        await link.close()
+
+
+async def until(holds: Callable[[], bool], within_s: float = 5) -> None:
+    async with asyncio.timeout(within_s):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def all_pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+
+
+def nothing_about(folder: Path) -> bool:
+    """Whether no command line has a word of it any more."""
+    return not any(str(folder) in " ".join(words(pid)) for pid in all_pids())
 
 
 @pytest.fixture

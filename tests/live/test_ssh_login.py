@@ -8,7 +8,7 @@ import shutil
 import socket
 import stat
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from profiles.errors import (
 )
 from profiles.profile import SecretRef, SshHost
 from rehearsal.server import free_port
-from tests.fix_ssh import PASSWORD, Sshd, needs_root, write_key
+from tests.fix_ssh import PASSWORD, Sshd, needs_root, until, write_key
 
 pytestmark = pytest.mark.live
 
@@ -62,12 +62,6 @@ def said(*argv: str) -> list[str]:
     return subprocess.run(
         argv, capture_output=True, text=True, check=True, timeout=10
     ).stdout.split()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 async def whoami(ssh: Ssh) -> str:

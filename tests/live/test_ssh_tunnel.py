@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -15,17 +15,11 @@ from connections import tunnel as tunnels
 from connections.tunnel import Tunnel
 from profiles.errors import ChangedHostKeyError, LoginRefusedError, UnknownHostKeyError
 from rehearsal.server import free_port
-from tests.fix_ssh import Sshd, linked, needs_root
+from tests.fix_ssh import Sshd, linked, needs_root, until
 
 pytestmark = pytest.mark.live
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-async def until(holds: Callable[[], bool], within_s: float = 5) -> None:
-    async with asyncio.timeout(within_s):
-        while not holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,15 +18,9 @@ from profiles.errors import HostError
 from profiles.steps import Evidence, Shell, fill
 from rehearsal.server import free_port
 from tests.fix_processes import about, words
-from tests.fix_ssh import Sshd, linked, needs_root
+from tests.fix_ssh import Sshd, linked, needs_root, until
 
 pytestmark = pytest.mark.live
-
-
-async def until(holds: Callable[[], bool], within_s: float = 5) -> None:
-    async with asyncio.timeout(within_s):
-        while not holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -50,7 +45,7 @@ async def database() -> AsyncIterator[int]:
 
 def a_unit(sshd: Sshd, database: int) -> TunnelUnit:
     return TunnelUnit(
-        name="nightferry-orders",
+        name=f"nightferry-{os.getpid()}",
         runs_on="new",
         through="old",
         login="keeper@127.0.0.1",
