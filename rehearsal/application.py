@@ -30,6 +30,9 @@ WRITE_DEADLINE_S = 60.0
 """How long a write may wait for its answer, connecting included."""
 CONNECT_DEADLINE_S = 5.0
 CONNECT_AGAIN_S = 0.05
+CONFIG_DEADLINE_S = 300.0
+"""A first start may have to fetch PgBouncer."""
+CONFIG_LOOK_S = 0.01
 STATS_EVERY_S = 1.0
 TROUBLE = (
     OSError,
@@ -289,10 +292,16 @@ def _reload(world: World) -> None:
     world.reload += 1
 
 
-def main(path: str) -> None:
-    """Run by the configuration in a JSON file."""
-    asyncio.run(run(msgspec.json.decode(Path(path).read_bytes(), type=Config)))
+def main(path: str) -> int:
+    """Run by the configuration in a JSON file, as soon as there is one; the exit code."""
+    config, end = Path(path), time.monotonic() + CONFIG_DEADLINE_S
+    while not config.exists():
+        if time.monotonic() > end:
+            return 1
+        time.sleep(CONFIG_LOOK_S)
+    asyncio.run(run(msgspec.json.decode(config.read_bytes(), type=Config)))
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    sys.exit(main(sys.argv[1]))

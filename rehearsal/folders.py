@@ -34,7 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     pooler: bool | None = None
     """True: PgBouncer or fail. False: the connection file. None: PgBouncer where it can be had."""
-    rows: int = 60_000
+    rows: int = 20_000
     """Old events in the event log, about 1.6 kB each."""
     writers: int = 8
     rate: float = 300.0

@@ -18,6 +18,7 @@ import msgspec
 
 from profiles import load
 from profiles.errors import HostError
+from profiles.files import write_whole
 from rehearsal import binaries, debian, pooler, processes, server
 from rehearsal.application import Config
 from rehearsal.describe import profile
@@ -71,6 +72,7 @@ class World:
     async def build(self) -> None:
         """Bring everything up, the application last; any error of ours or asyncpg's."""
         self._keep_passwords()
+        self._spawn_application()
         found = binaries.runnable(binaries.find(), self.layout.folder)
         old, new = self._old(found[VERSIONS["old"]]), self._new(found[VERSIONS["new"]])
         ended = await asyncio.gather(old, new, self._find_pooler(), return_exceptions=True)
@@ -168,7 +170,7 @@ class World:
         path.write_text(CONNECTION_FILE.format(port=port, password=self.passwords["app"]))
 
     async def _start_application(self) -> None:
-        """Start it, and wait until it writes (so that it also heeds its signals)."""
+        """Tell it what to do, and wait until it writes (so that it also heeds its signals)."""
         config = Config(
             connection_file=str(self.layout.connection_file),
             ledger=str(self.layout.ledger),
@@ -176,15 +178,19 @@ class World:
             writers=self.settings.writers,
             rate=self.settings.rate,
         )
-        self.layout.application.write_bytes(msgspec.json.encode(config))
+        write_whole(self.layout.application, msgspec.json.encode(config))
+        if not await processes.until(self._writes, WRITES_DEADLINE_S):
+            said = processes.tail(self.layout.folder / "application.log")
+            raise HostError(THIS_MACHINE, "start the application", said)
+
+    def _spawn_application(self) -> None:
+        """Its process loads while the servers come up, and waits for its configuration."""
         folder, log = self.layout.folder, self.layout.folder / "application.log"
         self.application = processes.spawn_module(
             "rehearsal.application", self.layout.application, folder=folder, log=log
         )
         self._recorder("application")(self.application)
         self.layout.application_pid.write_text(f"{self.application.pid}\n")
-        if not await processes.until(self._writes, WRITES_DEADLINE_S):
-            raise HostError(THIS_MACHINE, "start the application", processes.tail(log))
 
     def _writes(self) -> bool:
         return self.layout.ledger.exists() and self.layout.ledger.stat().st_size > 0

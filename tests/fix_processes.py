@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -39,12 +40,11 @@ def about(folder: Path) -> list[int]:
 
 
 def end_all(folder: Path) -> None:
-    """Kill every process that names the folder."""
-    for pid in about(folder):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    """Kill every process that names the folder, until a keeper can start no engine any more."""
+    while pids := about(folder):
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def _status(pid: int, name: str) -> str:
