@@ -93,6 +93,7 @@ class Endpoints:
         self._ran = ran
         self._values = {
             "folder": shlex.quote(str(folder)),
+            "night": attempt.night,
             "attempt": str(attempt.number),
             "token": f"{attempt.night}/{attempt.number}/{time.time_ns()}",
         }

@@ -13,7 +13,7 @@ import msgspec
 from actions.postgres import answers, body
 from connections.quoting import quote_ident, quote_literal
 from profiles.names import SCHEMA
-from profiles.profile import ByHand, ConnectionFile, PgBouncer, Server
+from profiles.profile import ByHand, ConnectionFile, PgBouncer, Server, SshHost
 from profiles.steps import (
     Command,
     Evidence,
@@ -144,10 +144,11 @@ def _exchanged(pool: PgBouncer, old: str | None, new: str | None) -> FileEdit:
 
 def _timer(pool: PgBouncer) -> Step:
     socket = f"{pool.admin_socket}/.s.PGSQL.{pool.port}"
-    run = shlex.join([sys.executable, "-I", "-S", str(RESUME_TIMER)])
+    run, folder = _timer_program(pool)
     words = f"{shlex.quote(socket)} {shlex.quote(pool.database)}"
-    token = "{folder}/resume-" + shlex.quote(pool.name) + "-{attempt}"
-    fills = ("folder", "attempt")
+    ours = f"{folder}/resume-{shlex.quote(pool.name)}-{{night}}"
+    token = f"{ours}-{{attempt}}"
+    fills = ("folder", "night", "attempt")
     return Step(
         id=f"timer@{pool.name}",
         phase="cutover",
@@ -165,13 +166,23 @@ def _timer(pool: PgBouncer) -> Step:
         undo=(
             Shell(
                 host=pool.name,
-                line=f"{run} lift {{folder}}/resume-{shlex.quote(pool.name)}-*",
-                fills=("folder",),
+                line=f"{run} lift {ours}-*",
+                fills=("folder", "night"),
                 deadline_s=5.0,
             ),
         ),
         paused=True,
     )
+
+
+def _timer_program(pool: PgBouncer) -> tuple[str, str]:
+    """How the timer is run on the pooler's host, and the folder for what names it there."""
+    if not isinstance(pool.host, SshHost):
+        return shlex.join([sys.executable, "-I", "-S", str(RESUME_TIMER)]), "{folder}"
+    source = RESUME_TIMER.read_text(encoding="utf-8")
+    folder = '"$HOME"/.nightferry'
+    program = shlex.join(["python3", "-I", "-S", "-c", source])
+    return f"mkdir -p -m 700 {folder} && {program}", folder
 
 
 def _stands(token: str) -> str:

@@ -10,6 +10,7 @@ from checks import (
     destination,
     endpoints,
     pooler,
+    road,
     roles,
     sequences,
     servers,
@@ -19,7 +20,7 @@ from checks import (
     tools,
     verify,
 )
-from checks.check import Check, Run, Side, write_rate_window
+from checks.check import Check, Need, Run, Side, write_rate_window
 
 OLD: tuple[Side, ...] = ("source",)
 NEW: tuple[Side, ...] = ("destination",)
@@ -43,6 +44,11 @@ def _console(id_: str, run: Run) -> Check:
     return Check(id=id_, phase="preflight", sides=POOLER, run=run, needs=frozenset({"pooler"}))
 
 
+def _road(id_: str, run: Run, deadline_s: float) -> Check:
+    needs: frozenset[Need] = frozenset({"host"})
+    return Check(id=id_, phase="network", sides=NIGHT, run=run, needs=needs, deadline_s=deadline_s)
+
+
 SERVERS = (
     Check(id="pg.reachable", phase="servers", sides=EACH, run=servers.reachable, needs=frozenset()),
     _sql("pg.version", "servers", EACH, servers.version),
@@ -62,6 +68,23 @@ ROUTE = (
     _sql("pg.copy_amount", "route", OLD, sizing.copy_amount),
     _watching("pg.write_rate", "route", OLD, sizing.write_rate),
     _sql("pg.way_back", "route", NIGHT, sizing.way_back),
+)
+
+PROBING_S = 700.0
+"""Longer than the most probes that a profile may ask for; a probe has a deadline of its own."""
+
+NETWORK = (
+    _road("net.reached", road.reached, PROBING_S),
+    _road("net.addresses", road.addresses, PROBING_S),
+    _road("net.loss", road.loss, PROBING_S),
+    _road("net.jitter", road.jitter, PROBING_S),
+    _road("net.resolution", road.resolution, 75.0),
+    _road("net.resolvers", road.resolvers, 75.0),
+    _road("net.connecting", road.connecting, 75.0),
+    _road("net.mtu", road.path_mtu, 190.0),
+    _sql("net.page", "network", NIGHT, road.page),
+    _road("net.copy", road.copy, PROBING_S),
+    _road("net.throughput", road.throughput, 120.0),
 )
 
 SLOTS = capacity.free("slots_free", "max_replication_slots", "replication slots")
@@ -191,7 +214,7 @@ AFTERCARE = (
     _sql("pg.leftovers", "aftercare", EACH, aftercare.leftovers),
 )
 
-CHECKS = (*SERVERS, *ROUTE, *PREFLIGHT, *LAG, *VERIFY, *AFTERCARE)
+CHECKS = (*SERVERS, *ROUTE, *NETWORK, *PREFLIGHT, *LAG, *VERIFY, *AFTERCARE)
 BY_ID = {check.id: check for check in CHECKS}
 
 AGAIN_BEFORE_ARMING = (

@@ -15,6 +15,7 @@ import msgspec
 
 from connections.host import Ran
 from profiles.errors import NightferryError
+from profiles.events import Event
 from profiles.findings import Verdict
 from profiles.profile import Endpoint, Profile, Server, Thresholds
 
@@ -80,8 +81,20 @@ class ShowsPools(Protocol):
 class Machine(Protocol):
     """The machine under a server or pooler, as far as a check may use it."""
 
-    async def run(self, line: str, *, deadline_s: float) -> Ran:
-        """One line for the shell. Raises HostError, DeadlineError."""
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        ...
+
+    async def run(
+        self,
+        line: str,
+        *,
+        deadline_s: float,
+        env: Mapping[str, str] = {},
+        on_line: Callable[[str], None] | None = None,
+    ) -> Ran:
+        """One line for the shell, as `connections.host.Host.run`."""
         ...
 
     async def read(self, path: str) -> str:
@@ -96,6 +109,10 @@ Opener = Callable[[str, str | None], AbstractAsyncContextManager[Asks]]
 """(``source``, ``destination`` or an endpoint's name, database or the usual one) to a session."""
 
 _Opened = TypeVar("_Opened")
+
+
+def _nobody_listens(event: Event) -> None:
+    return
 
 
 def _cannot_open(name: str, database: str | None) -> AbstractAsyncContextManager[Asks]:
@@ -114,6 +131,10 @@ class Look:
     machines: Mapping[str, Machine | NightferryError] = field(default_factory=dict)
     """By the name of the server or endpoint that stands on it; this machine as `HERE`."""
     opener: Opener = _cannot_open
+    tell: Callable[[Event], None] = _nobody_listens
+    """Says how far a check has come, while it goes on."""
+    measured: dict[str, Any] = field(default_factory=dict)
+    """What one check has measured and others judge too: an answer, or the error in its place."""
 
     def on(self, side: str) -> Asks:
         """The session with one side; raises the error that stands in its place."""

@@ -221,24 +221,34 @@ async def timer(look: Look, name: str) -> Said:
             verdict="stop",
             figure=f"the profile names no {missing} of {name}",
             says="Without a timer beside the pooler it could stay paused if this machine is lost.",
-            todo=f"Add `{missing}`; a pooler on another machine cannot be armed yet.",
+            todo=f"Add `{missing}`: the timer runs on the pooler's own host.",
         )
     path = f"{endpoint.admin_socket}/.s.PGSQL.{endpoint.port}"
-    line = f"id -u; stat -c %u {quoted(path)}"
+    line = f"id -u; stat -c %u {quoted(path)} && command -v python3 >/dev/null"
     ran = await look.machine(name).run(line, deadline_s=5.0)
     evidence = f"{line} → {' '.join((ran.out + ran.err).split())}"
     uids = ran.out.split()
     if ran.code == 0 and uids[0] in ("0", uids[1]):
         figure = f"admin socket {path}, the pooler's uid {uids[1]}, ours {uids[0]}"
         return Said(verdict="pass", figure=figure, evidence=evidence)
-    owned = ran.code == 0
-    return Said(
-        verdict="stop",
-        figure=f"the pooler's uid is {uids[1]}, ours {uids[0]}" if owned else f"no socket {path}",
-        says="The admin socket admits the pooler's own uid alone, so the timer could not resume.",
-        evidence=evidence,
-        todo="Run Nightferry as root or as the pooler's user." if owned else "Set unix_socket_dir.",
-    )
+    return _no_timer(path, uids, evidence)
+
+
+def _no_timer(path: str, uids: list[str], evidence: str) -> Said:
+    """Why it cannot be placed: no socket, another user, or nothing to run it with."""
+    says = "The admin socket admits the pooler's own uid alone, so the timer could not resume."
+    if len(uids) < 2:
+        figure, todo = f"no socket {path}", "Set unix_socket_dir."
+    elif uids[0] not in ("0", uids[1]):
+        figure = f"the pooler's uid is {uids[1]}, ours {uids[0]}"
+        todo = "Run Nightferry as root or as the pooler's user."
+    else:
+        figure, todo = (
+            "no python3 on the pooler's host",
+            "Install it: the timer is a small program.",
+        )
+        says = "Without a timer beside the pooler it could stay paused if this machine is lost."
+    return Said(verdict="stop", figure=figure, says=says, evidence=evidence, todo=todo)
 
 
 def _pooler(look: Look, name: str) -> PgBouncer:

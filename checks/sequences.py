@@ -97,9 +97,7 @@ async def ahead_of_columns(look: Look, side: str) -> Said:
     owned = [row for row in (await ask(session, "fact_sequences")).rows if row["owner_table"]]
     # The columns first: rows that come in meanwhile have taken their numbers before we look.
     steps = {row["name"]: int(row["increment"]) for row in (await ask(session, "sequences")).rows}
-    largest = {
-        row["quoted"]: await _outermost(session, row, steps[row["quoted"]]) for row in owned
-    }
+    largest = {row["quoted"]: await _outermost(session, row, steps[row["quoted"]]) for row in owned}
     values = await read_values(session)
     late = [
         f"{name} ({values[name].next}, taken up to {taken})"

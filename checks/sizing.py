@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 from checks import lsn
 from checks.check import Look, Said
@@ -57,18 +58,33 @@ async def copy_amount(look: Look, side: str) -> Said:
 
 async def write_rate(look: Look, side: str) -> Said:
     """How much write-ahead log does the source write in a second?"""
+    rate = await wal_rate(look, side)
+    return Said(
+        verdict="pass",
+        figure=f"{size(rate.bytes_a_second)}/s of write-ahead log",
+        says=f"Measured over {rate.took_s:.1f} s. So much has to travel and be applied all night.",
+        evidence=rate.evidence,
+    )
+
+
+class WalRate(NamedTuple):
+    """How fast a server's write-ahead log grew, and for how long that was watched."""
+
+    bytes_a_second: float
+    took_s: float
+    evidence: str
+
+
+async def wal_rate(look: Look, side: str) -> WalRate:
+    """Watch the write-ahead log grow for as long as the profile says."""
     session, loop = look.on(side), asyncio.get_running_loop()
     window_s = look.profile.thresholds.write_rate_window_s
     before, began_s = await ask(session, "wal_position"), loop.time()
     await asyncio.sleep(window_s)
     after, took_s = await ask(session, "wal_position"), loop.time() - began_s
     grown = lsn.bytes_between(before.first["lsn"], after.first["lsn"])
-    return Said(
-        verdict="pass",
-        figure=f"{size(grown / took_s)}/s of write-ahead log",
-        says=f"Measured over {took_s:.1f} s. So much has to travel and be applied all night.",
-        evidence=f"{before.evidence}\n→ lsn = {after.first['lsn']}, {took_s:.1f} s later",
-    )
+    evidence = f"{before.evidence}\n→ lsn = {after.first['lsn']}, {took_s:.1f} s later"
+    return WalRate(grown / took_s, took_s, evidence)
 
 
 async def way_back(look: Look, name: str) -> Said:

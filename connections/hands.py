@@ -24,10 +24,11 @@ from connections.answers import (
     text_of,
 )
 from connections.host import Ran
+from connections.hosts import Hosts
 from connections.passfile import passfile
 from connections.pgbouncer import pause
 from connections.postgres import Row, Session, patiently
-from connections.reach import AskPassword, Reach, host_of
+from connections.reach import AskPassword, Reach
 from connections.refusals import in_short
 from profiles.errors import (
     AnswerError,
@@ -83,18 +84,29 @@ class Answer(NamedTuple):
 class Hands:
     """What a step needs while it runs, for one profile."""
 
-    def __init__(self, profile: Profile, folder: Path, passwords: AskPassword) -> None:
-        """``folder`` is the night's own (0700)."""
+    def __init__(
+        self,
+        profile: Profile,
+        folder: Path,
+        passwords: AskPassword,
+        hosts: Hosts | None = None,
+    ) -> None:
+        """``folder`` is the night's own (0700); ``hosts`` are shared with who closes them."""
+        self._hosts = hosts or Hosts(profile, passwords)
         self._profile = profile
         self._folder = folder
         self._passwords = passwords
+
+    async def close(self) -> None:
+        """Ends the connections with the hosts; a later command opens them anew."""
+        await self._hosts.close()
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[Work]:
         """A scope whose sessions are shared per server and database, and closed at its end."""
         reach = Reach(self._profile, self._passwords)
         try:
-            yield Work(reach, self._folder)
+            yield Work(reach, self._folder, self._hosts)
         finally:
             await reach.close()
 
@@ -102,7 +114,8 @@ class Hands:
 class Work:
     """Runs the commands of one step and asks its evidence."""
 
-    def __init__(self, reach: Reach, folder: Path) -> None:
+    def __init__(self, reach: Reach, folder: Path, hosts: Hosts) -> None:
+        self._hosts = hosts
         self._reach = reach
         self._folder = folder
 
@@ -224,15 +237,13 @@ class Work:
         ran = await self._ran(command, line)
         if ran.code:
             said = f"exit code {ran.code}: {complaint_of(ran.err or ran.out)}"
-            raise HostError(
-                host_of(self._reach.profile, command.host).name, f"run {in_short(line)}", said
-            )
+            raise HostError(self._hosts.of(command.host).name, f"run {in_short(line)}", said)
         if command.captures is not None:
             values[command.captures] = ran.out.strip()
         return Answer(line, tail_of(ran.out))
 
     async def _ran(self, command: Shell, line: str) -> Ran:
-        host = host_of(self._reach.profile, command.host)
+        host = self._hosts.of(command.host)
         if secret := set(command.fills) & set(SECRET_NAMES):
             said = f"it would show {', '.join(secret)} in the list of processes"
             raise HostError(host.name, f"run {in_short(command.line)}", said)
@@ -245,7 +256,7 @@ class Work:
             return await host.run(line, deadline_s=command.deadline_s, env=env)
 
     async def _edit(self, command: FileEdit) -> Answer:
-        host = host_of(self._reach.profile, command.host)
+        host = self._hosts.of(command.host)
         before = await host.read(command.path)
         try:
             after = edited(command, before)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from connections.host import Host, ThisMachine
-from connections.reach import way_to
-from connections.ssh import AskPassword
-from connections.ssh_host import RemoteMachine
-from connections.ssh_link import Link
-from profiles.errors import HostError
+from connections.reach import AskPassword, way_to
+from profiles.errors import HostError, UnknownHostKeyError
 from profiles.profile import Profile, SshHost
+
+if TYPE_CHECKING:
+    from connections.ssh_host import RemoteMachine
+    from connections.ssh_link import Link
 
 
 class Hosts:
@@ -32,6 +34,9 @@ class Hosts:
         if not isinstance(way_to(self._profile, name), SshHost):
             return ThisMachine(f"host of {name}")
         if name not in self._machines:
+            # asyncssh takes 0.15 s to load, and many a night has no host that needs it.
+            from connections.ssh_host import RemoteMachine
+
             self._machines[name] = RemoteMachine(self.link(name))
         return self._machines[name]
 
@@ -43,9 +48,25 @@ class Hosts:
             said = "it is this machine"
             raise HostError(f"host of {name}", "open a connection with it", said, remedy)
         if name not in self._links:
+            from connections.ssh_link import Link
+
             self._links[name] = Link(name, host, self._passwords)
         return self._links[name]
+
+    def is_far(self, name: str) -> bool:
+        """Whether a connection leads to it; False for this machine, and where none is named."""
+        try:
+            return isinstance(way_to(self._profile, name), SshHost)
+        except HostError:
+            return False
 
     async def close(self) -> None:
         """Ends every connection; never raises."""
         await asyncio.gather(*(link.close() for link in self._links.values()))
+
+
+def accept_host_key(unknown: UnknownHostKeyError) -> None:
+    """Adds the key to known_hosts: the operator compared it. Raises HostKeyError."""
+    from connections.ssh_known import accept
+
+    accept(unknown)

@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from connections.host import Host, ThisMachine
 from connections.passwords import client_of
 from connections.pgbouncer import Console, open_console
 from connections.postgres import ClientLogin, Session, connect, connect_as
 from profiles.errors import HostError, PoolerError
-from profiles.profile import ConnectionFile, Endpoint, PgBouncer, Profile, Server, SshHost
+from profiles.profile import ConnectionFile, Endpoint, PgBouncer, Profile, Server
 from profiles.profile import Host as HostChoice
 
 AskPassword = Callable[[str], Awaitable[str | None]]
@@ -74,19 +73,6 @@ class Reach:
         sessions = [session.close() for session in self._sessions.values()]
         consoles = [console.close() for console in self._consoles.values()]
         await asyncio.gather(*sessions, *consoles)
-
-
-def host_of(profile: Profile, name: str | None) -> Host:
-    """This machine, as the one that a server or endpoint stands on; None is this one too.
-
-    Raises HostError where the profile says no way to it, and for a host reached over SSH: that one
-    is to be had from `connections.hosts.Hosts`, which keeps its connection.
-    """
-    if name is None:
-        return ThisMachine()
-    if isinstance(way_to(profile, name), SshHost):
-        raise _by_hand(f"host of {name}", "reach it", "no connection with it is kept here")
-    return ThisMachine(f"host of {name}")
 
 
 def way_to(profile: Profile, name: str) -> HostChoice:

@@ -10,6 +10,7 @@ import asyncio
 from pathlib import Path
 
 from connections.hands import Hands
+from connections.hosts import Hosts
 from connections.passfile import clear_left
 from connections.passwords import Passwords
 from engine import rules
@@ -41,10 +42,11 @@ class Desk:
         self._profile = profile
         self._folder = folder
         self._passwords = passwords
-        self._hands = Hands(profile, folder, passwords)
+        self._hosts = Hosts(profile, passwords)
+        self._hands = Hands(profile, folder, passwords, self._hosts)
         self._runner = Runner(live, self._hands)
         self._route = route_of(profile)
-        self._looker = Looker(live, profile, folder, passwords, self._route)
+        self._looker = Looker(live, profile, folder, passwords, self._route, self._hosts)
         self._sampler = Sampler(live, profile, passwords)
         self._stretch: ArmedStretch | None = None
         self._looking = asyncio.Lock()
@@ -71,6 +73,7 @@ class Desk:
         await self._sampler.stop()
         if self._stretch is not None:
             await self._stretch.leave()
+        await self._hosts.close()
 
     async def _ask(self, step: Step) -> None:
         """A server that is away now leaves one step in doubt, and not all of them unasked."""
@@ -110,6 +113,8 @@ class Desk:
                 await self._abort()
             case rq.TellSecret():
                 self._tell(request)
+            case rq.AcceptHostKey():
+                self._looker.accept_host_key(request.server, request.fingerprint)
             case rq.EndNight():
                 self._end()
             case rq.Stop():

@@ -14,6 +14,7 @@ from typing import TypeVar
 from actions.source import MAINTENANCE
 from checks.check import HERE, Asks, Look, Machine, ShowsPools
 from connections.host import ThisMachine
+from connections.hosts import Hosts
 from connections.passwords import Passwords, client_of
 from connections.pgbouncer import Console, open_console
 from connections.postgres import ClientLogin, Session, connect, connect_as
@@ -87,7 +88,7 @@ class Opener:
 
 
 @asynccontextmanager
-async def looking(profile: Profile, passwords: Passwords) -> AsyncIterator[Look]:
+async def looking(profile: Profile, passwords: Passwords, hosts: Hosts) -> AsyncIterator[Look]:
     """Everything that can be opened, opened side by side, and closed at the end."""
     opener = Opener(profile, passwords)
     poolers = [one for one in profile.endpoints if isinstance(one, PgBouncer)]
@@ -106,17 +107,23 @@ async def looking(profile: Profile, passwords: Passwords) -> AsyncIterator[Look]
         shown: dict[str, ShowsPools | NightferryError] = {
             pooler.name: console for pooler, console in zip(poolers, consoles, strict=True)
         }
-        yield Look(profile, sessions, shown, machines(profile), opener.opened)
+        yield Look(profile, sessions, shown, await machines(profile, hosts), opener.opened)
 
 
-def machines(profile: Profile) -> dict[str, Machine | NightferryError]:
-    """The machines that can be reached, by the name of what stands on them."""
+async def machines(profile: Profile, hosts: Hosts) -> dict[str, Machine | NightferryError]:
+    """The machines that the profile names, by the name of what stands on them."""
     found: dict[str, Machine | NightferryError] = {HERE: ThisMachine()}
     hosted = [profile.source, profile.destination, *profile.endpoints]
-    for one in hosted:
-        if not isinstance(one, ByHand) and one.host is not None:
-            found[one.name] = ThisMachine(f"host of {one.name}")
-    return found
+    names = [one.name for one in hosted if not isinstance(one, ByHand) and one.host is not None]
+    reached = await asyncio.gather(*(_or_error(_machine(name, hosts)) for name in names))
+    return found | dict(zip(names, reached, strict=True))
+
+
+async def _machine(name: str, hosts: Hosts) -> Machine:
+    """The machine, once its connection stands. Raises ConnectError, SecretError."""
+    if hosts.is_far(name):
+        await hosts.link(name).open()
+    return hosts.of(name)
 
 
 async def _or_error(opening: Awaitable[T]) -> T | NightferryError:

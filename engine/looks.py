@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from checks.catalogue import before_arming, for_phase
@@ -11,12 +12,24 @@ from checks.check import HERE, Look
 from checks.facts import Facts, gather
 from checks.runner import run_checks
 from checks.tools import find_tools
+from connections.hosts import Hosts, accept_host_key
 from connections.passwords import Passwords
 from connections.postgres import Session
 from engine.looking import looking
 from engine.night import LiveNight
-from profiles.errors import NightferryError, RefusedError, SecretError
-from profiles.events import ChecksBegan, ChecksEnded, Found, Planned, Said, SecretAsked, ServerSeen
+from profiles.errors import NightferryError, RefusedError, SecretError, UnknownHostKeyError
+from profiles.events import (
+    ChecksBegan,
+    ChecksEnded,
+    Event,
+    Found,
+    HostKeyAccepted,
+    HostKeyAsked,
+    Planned,
+    Said,
+    SecretAsked,
+    ServerSeen,
+)
 from profiles.profile import PgBouncer, Profile
 from profiles.steps import Step
 from routes.given import Given
@@ -29,27 +42,40 @@ class Looker:
     """Looks at one phase at a time."""
 
     def __init__(
-        self, live: LiveNight, profile: Profile, folder: Path, passwords: Passwords, route: Route
+        self,
+        live: LiveNight,
+        profile: Profile,
+        folder: Path,
+        passwords: Passwords,
+        route: Route,
+        hosts: Hosts,
     ) -> None:
         self._live = live
         self._profile = profile
         self._folder = folder
         self._passwords = passwords
         self._route = route
+        self._hosts = hosts
+        self._unknown_keys: dict[str, UnknownHostKeyError] = {}
 
     async def look(self, phase: str) -> None:
         """Run the phase's checks, then render its steps. What could not be looked at says so."""
         began = time.perf_counter()
         self._live.publish(ChecksBegan(phase=phase))
-        async with looking(self._profile, self._passwords) as look:
+        async with looking(self._profile, self._passwords, self._hosts) as look:
             self._ask_for_secrets(look)
+            self._ask_about_keys(look)
             for side in ("source", "destination"):
                 await self._seen(look, side)
-            async for finding in run_checks(for_phase(phase), look):
+            telling = replace(look, tell=self._tell)
+            async for finding in run_checks(for_phase(phase), telling):
                 self._live.publish(Found(finding=finding), wait=False)
             await self._plan(phase, look)
         took_ms = (time.perf_counter() - began) * 1000.0
         self._live.publish(ChecksEnded(phase=phase, duration_ms=took_ms))
+
+    def _tell(self, event: Event) -> None:
+        self._live.publish(event, wait=False)
 
     async def look_before_arming(self) -> tuple[str, ...]:
         """Look once more at what would break the pause; the roles that the fence will close.
@@ -60,7 +86,7 @@ class Looker:
         began = time.perf_counter()
         self._live.publish(ChecksBegan(phase="cutover"))
         try:
-            async with looking(self._profile, self._passwords) as look:
+            async with looking(self._profile, self._passwords, self._hosts) as look:
                 await self._nothing_stops(look)
                 return await self._checklist_stands(look)
         finally:
@@ -165,9 +191,28 @@ class Looker:
                 self._asked(error)
 
     def _ask_for_secrets(self, look: Look) -> None:
-        for error in (*look.sessions.values(), *look.consoles.values()):
+        held = (*look.sessions.values(), *look.consoles.values(), *look.machines.values())
+        for error in held:
             if isinstance(error, SecretError):
                 self._asked(error)
+
+    def _ask_about_keys(self, look: Look) -> None:
+        for name, error in look.machines.items():
+            if isinstance(error, UnknownHostKeyError):
+                self._unknown_keys[name] = error
+                self._live.publish(
+                    HostKeyAsked(server=name, fingerprint=error.fingerprint, prompt=str(error))
+                )
+
+    def accept_host_key(self, name: str, fingerprint: str) -> None:
+        """The operator compared it. Raises RefusedError for another key than was shown."""
+        unknown = self._unknown_keys.get(name)
+        if unknown is None or unknown.fingerprint != fingerprint:
+            answered = "its host has not shown this key"
+            raise RefusedError(name, "accept the host key", answered, "Look again first.")
+        accept_host_key(unknown)
+        del self._unknown_keys[name]
+        self._live.publish(HostKeyAccepted(server=name, fingerprint=fingerprint))
 
     def _asked(self, error: SecretError) -> None:
         if error.where not in self._live.state.secrets_wanted:

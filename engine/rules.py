@@ -15,7 +15,7 @@ from profiles.steps import Step
 
 LOOK_AGAIN = "Look at it again, then press the key."
 
-ALWAYS_TAKEN = (rq.Hello, rq.Probe, rq.Abort, rq.Cancel, rq.TellSecret, rq.Stop)
+ALWAYS_TAKEN = (rq.Hello, rq.Probe, rq.Abort, rq.Cancel, rq.TellSecret, rq.AcceptHostKey, rq.Stop)
 """What only looks, only ends something, or hands over a password: never too late."""
 
 

@@ -169,6 +169,42 @@ class Progressed(Event, frozen=True, kw_only=True, tag="progressed"):
     detail: str = ""
 
 
+class ProbedHop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What answers at one TTL; round trips in milliseconds, None where nothing came back."""
+
+    ttl: int
+    address: str | None = None
+    name: str | None = None
+    loss_percent: float = 0.0
+    sent: int = 0
+    last_ms: float | None = None
+    avg_ms: float | None = None
+    best_ms: float | None = None
+    worst_ms: float | None = None
+    stdev_ms: float | None = None
+    jitter_ms: float | None = None
+    """The mean change from one round trip to the next."""
+    standing: Literal["fine", "silent", "limited", "lossy", "unclear"] = "fine"
+    """``limited``: it answers only some probes, and passes on what goes further."""
+    target: bool = False
+
+
+class Probed(Event, frozen=True, kw_only=True, tag="probed"):
+    """How far a probe of the road to a server has come; the last of a probe is journalled."""
+
+    phase: str
+    origin: str
+    """The host it runs on."""
+    target: str
+    """``host:port``"""
+    mode: str = ""
+    """``tcp``, ``udp`` or ``icmp``; empty while the hops are looked for."""
+    cycle: int = 0
+    cycles: int = 0
+    hops: tuple[ProbedHop, ...] = ()
+    final: bool = False
+
+
 StretchState = Literal[
     "arming",
     "armed",
@@ -225,6 +261,20 @@ class SecretAsked(Event, frozen=True, kw_only=True, tag="secret-asked"):
     prompt: str
 
 
+class HostKeyAsked(Event, frozen=True, kw_only=True, tag="host-key-asked"):
+    """A host that nobody knows yet shows this key: the operator compares it, and accepts it."""
+
+    fingerprint: str
+    """``SHA256:…``, as ssh-keygen -lf prints it."""
+    prompt: str
+
+
+class HostKeyAccepted(Event, frozen=True, kw_only=True, tag="host-key-accepted"):
+    """The operator has compared the key; it is in known_hosts now."""
+
+    fingerprint: str
+
+
 class Refused(Event, frozen=True, kw_only=True, tag="refused"):
     """A request was not carried out; sent only to the window that asked."""
 
@@ -269,27 +319,33 @@ AnyEvent = (
     | GateRead
     | Sampled
     | Progressed
+    | Probed
     | Armed
     | StretchMoved
     | WritesStopped
     | SecretAsked
+    | HostKeyAsked
+    | HostKeyAccepted
     | Refused
     | Said
     | NightEnded
     | UnknownEvent
 )
 
-WINDOW_ONLY = (Sampled, Progressed, GateRead, Refused)
+WINDOW_ONLY = (Sampled, Progressed, Probed, GateRead, Refused)
 """Not journalled, but for what `is_journalled` lets through."""
 
 
 def is_journalled(event: Event) -> bool:
-    """Whether it goes to the journal too: of samples the thinned, of gates those that turn."""
+    """Whether it goes to the journal too: of samples the thinned, of gates those that turn,
+    of a probe the last."""
     match event:
         case Sampled():
             return event.thinned
         case GateRead():
             return event.turned
+        case Probed():
+            return event.final
         case _:
             return not isinstance(event, WINDOW_ONLY)
 

@@ -98,21 +98,25 @@ class Night:
     gates: dict[str, ev.GateRead] = field(default_factory=dict)
     samples: deque[ev.Sampled] = field(default_factory=lambda: deque(maxlen=SAMPLES_KEPT))
     progress: dict[str, ev.Progressed] = field(default_factory=dict)
+    probed: ev.Probed | None = None
+    """The newest of the road to the source."""
     stretch: Stretch | None = None
     writes_stopped: ev.WritesStopped | None = None
     secrets_wanted: dict[str, str] = field(default_factory=dict)
+    keys_wanted: dict[str, ev.HostKeyAsked] = field(default_factory=dict)
     said: list[ev.Said] = field(default_factory=list)
     told: deque[ev.Event] = field(default_factory=lambda: deque(maxlen=JOURNAL_KEPT))
     ended: bool = False
 
     def apply(self, event: ev.Event) -> None:
         """Take one event in. Events that were taken already (by number) change nothing."""
-        if event.seq and event.seq <= self.seq and not isinstance(event, ev.WINDOW_ONLY):
+        passing = _passing(event)
+        if event.seq and event.seq <= self.seq and not passing:
             return
         self.seq = max(self.seq, event.seq)
         self.at = max(self.at, event.at)
         self.name = event.night or self.name
-        if not isinstance(event, ev.WINDOW_ONLY):
+        if not passing:
             self.told.append(event)
         handler = getattr(self, "_" + str(event.__struct_config__.tag).replace("-", "_"), None)
         if handler is not None:
@@ -248,6 +252,10 @@ class Night:
     def _progressed(self, event: ev.Progressed) -> None:
         self.progress[event.step or event.what] = event
 
+    def _probed(self, event: ev.Probed) -> None:
+        if self.probed is None or event.at >= self.probed.at:
+            self.probed = event
+
     def _armed(self, event: ev.Armed) -> None:
         self.stretch = Stretch(event.attempt or 0, event, at=event.at, seq=event.seq)
         self.writes_stopped = None
@@ -275,11 +283,23 @@ class Night:
     def _secret_asked(self, event: ev.SecretAsked) -> None:
         self.secrets_wanted[event.server or ""] = event.prompt
 
+    def _host_key_asked(self, event: ev.HostKeyAsked) -> None:
+        self.keys_wanted[event.server or ""] = event
+
+    def _host_key_accepted(self, event: ev.HostKeyAccepted) -> None:
+        self.keys_wanted.pop(event.server or "", None)
+
     def _said(self, event: ev.Said) -> None:
         self.said.append(event)
 
     def _night_ended(self, event: ev.NightEnded) -> None:
         self.ended = True
+
+
+def _passing(event: ev.Event) -> bool:
+    """Of the moment only; of what is measured on and on, the last of a probe is told for good."""
+    last_of_a_probe = isinstance(event, ev.Probed) and event.final
+    return isinstance(event, ev.WINDOW_ONLY) and not last_of_a_probe
 
 
 def fold(events: Iterable[ev.Event]) -> Night:

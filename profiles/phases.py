@@ -18,7 +18,7 @@ PHASES = (
     Phase(1, "sessions", "Sessions"),
     Phase(2, "servers", "Servers"),
     Phase(3, "route", "Route"),
-    Phase(4, "network", "Network test", built=False),
+    Phase(4, "network", "Network test"),
     Phase(5, "tuning", "Host tuning", built=False),
     Phase(6, "preflight", "Preflight"),
     Phase(7, "replication", "Replication setup"),

@@ -33,6 +33,10 @@ Moment = Annotated[
     datetime, Meta(tz=True, description="a time with its offset, such as 2026-03-01T05:00:00Z")
 ]
 Seconds = Annotated[float, Meta(ge=0, description="a number of seconds, 0 or more")]
+Milliseconds = Annotated[float, Meta(ge=0, description="a number of milliseconds, 0 or more")]
+Percent = Annotated[float, Meta(ge=0, le=100, description="a number from 0 to 100")]
+Queries = Annotated[int, Meta(ge=1, description="a number of queries, 1 or more")]
+Cycles = Annotated[int, Meta(ge=1, le=600, description="a number of probes from 1 to 600")]
 Deadline = Annotated[float, Meta(gt=0, description="a number of seconds above 0")]
 
 
@@ -191,6 +195,16 @@ class Thresholds(_Shape, frozen=True, kw_only=True, omit_defaults=True):
     long_transaction_s: Seconds = 60.0
     write_rate_window_s: Seconds = 5.0
     clock_difference_s: Seconds = 2.0
+    jitter_ms: Milliseconds = 10.0
+    """How much the round trip to the source may change from one to the next, on average."""
+    loss_warn_percent: Percent = 0.1
+    """The share of probes lost on the whole way to the source, from which on that is said."""
+    loss_stop_percent: Percent = 1.0
+    """The same, from which on the road is too bad to replicate over."""
+    page_queries: Queries = 50
+    """How many queries a page of the application makes, one after the other."""
+    network_cycles: Cycles = 20
+    """How often each hop is probed, once a second."""
 
 
 class Profile(_Shape, frozen=True, kw_only=True, omit_defaults=True):

@@ -27,6 +27,7 @@ def report(events: Iterable[ev.Event]) -> str:
         _head(night),
         _servers(night),
         _found(night),
+        _road(night),
         _steps(night),
         _left_out(night),
         _in_doubt(night),
@@ -90,6 +91,31 @@ def _found(night: Night) -> str:
 
 def _place(finding: Finding) -> str:
     return "/".join(part for part in (finding.server, finding.database) if part)
+
+
+def _road(night: Night) -> str:
+    """The hops to the source, as the newest probe saw them."""
+    probed = night.probed
+    if probed is None:
+        return ""
+    rows = [
+        (
+            str(hop.ttl),
+            hop.name or hop.address or "???",
+            hop.standing,
+            f"{hop.loss_percent:.1f} %",
+            _ms(hop.avg_ms),
+            _ms(hop.jitter_ms),
+        )
+        for hop in probed.hops
+    ]
+    heads = ("hop", "host", "standing", "loss", "average", "jitter")
+    title = f"The road from {probed.origin} to {probed.target}"
+    return _table(title, heads, rows, keep_empty=False)
+
+
+def _ms(measured: float | None) -> str:
+    return "" if measured is None else f"{measured:.1f} ms"
 
 
 def _steps(night: Night) -> str:

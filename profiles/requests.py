@@ -101,6 +101,14 @@ class TellSecret(Request, frozen=True, kw_only=True, tag="tell-secret"):
         return [("id", self.id), ("server", self.server), ("value", MASK)]
 
 
+class AcceptHostKey(Request, frozen=True, kw_only=True, tag="accept-host-key"):
+    """The operator compared the key that a host shows, and found it to be the host's own."""
+
+    server: str
+    """The server or endpoint that stands on the host."""
+    fingerprint: str
+
+
 class EndNight(Request, frozen=True, kw_only=True, tag="end"):
     """The night is over: refused while a loose end is open."""
 
@@ -122,6 +130,7 @@ AnyRequest = (
     | Go
     | Abort
     | TellSecret
+    | AcceptHostKey
     | EndNight
     | Stop
 )

@@ -44,9 +44,10 @@ def runnable(found: dict[int, Path], folder: Path) -> dict[int, Path]:
     copies = folder / "programs" / PACKAGE
     package = next(iter(found.values())).parents[1]
     libraries = package.with_name(f"{PACKAGE}.libs")
-    shutil.copytree(libraries, copies.with_name(libraries.name), symlinks=True)
-    for path in found.values():
-        shutil.copytree(path.parent, copies / path.parent.name, symlinks=True)
+    if not copies.exists():
+        shutil.copytree(libraries, copies.with_name(libraries.name), symlinks=True)
+        for path in found.values():
+            shutil.copytree(path.parent, copies / path.parent.name, symlinks=True)
     return {major: copies / path.parent.name / "bin" for major, path in found.items()}
 
 

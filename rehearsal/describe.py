@@ -20,7 +20,11 @@ from rehearsal.folders import BoxState, Layout
 from rehearsal.pooler import ADMIN, POOL
 
 THRESHOLDS = Thresholds(
-    lag_held_s=3.0, slot_deadline_s=60.0, copy_deadline_s=900.0, write_rate_window_s=2.0
+    lag_held_s=3.0,
+    slot_deadline_s=60.0,
+    copy_deadline_s=900.0,
+    write_rate_window_s=2.0,
+    network_cycles=5,
 )
 """A rehearsal is short: what is held for a minute at night is held for seconds here."""
 

@@ -85,7 +85,8 @@ def obtain(folder: Path) -> tuple[Program | None, str]:
     program = Program(ready / "pgbouncer", ready / "lib")
     if not can_run(program.path, program.libraries):
         copy = folder / "programs" / "pgbouncer"
-        shutil.copytree(ready, copy)
+        if not copy.exists():
+            shutil.copytree(ready, copy)
         program = Program(copy / "pgbouncer", copy / "lib")
     return program, ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -103,11 +103,23 @@ class MadeUpConsole:
 class MadeUpMachine:
     """A machine with these files, on which every line prints the same."""
 
+    name = "a machine"
+
     def __init__(self, files: Mapping[str, str], ran: Ran = Ran(0, "", "")) -> None:  # noqa: B008
         self.files = files
         self.ran = ran
 
-    async def run(self, line: str, *, deadline_s: float) -> Ran:
+    async def run(
+        self,
+        line: str,
+        *,
+        deadline_s: float,
+        env: Mapping[str, str] = {},
+        on_line: Callable[[str], None] | None = None,
+    ) -> Ran:
+        if on_line is not None:
+            for said in self.ran.out.splitlines():
+                on_line(said)
         return self.ran
 
     async def read(self, path: str) -> str:

@@ -183,12 +183,19 @@ class Nightferry(App[str]):
         if not self._dirty and not paused:
             return
         self._dirty = False
-        wanted = frozenset(view.night.secrets_wanted)
-        if wanted - self._asked_for and isinstance(self.screen, Frame) and not self.watch_only:
-            self.ask_secrets()
-        self._asked_for = wanted
+        self._ask_what_is_wanted(view.night)
         if isinstance(self.screen, Frame | JournalScreen):
             self.screen.redraw()
+
+    def _ask_what_is_wanted(self, night: Night) -> None:
+        """A password that nobody holds, a host key that nobody knows: asked once each by itself."""
+        wanted = frozenset([*night.secrets_wanted, *night.keys_wanted])
+        if wanted - self._asked_for and isinstance(self.screen, Frame) and not self.watch_only:
+            if night.keys_wanted:
+                self.compare_keys()
+            else:
+                self.ask_secrets()
+        self._asked_for = wanted
 
     def _arrive(self, link: Link) -> None:
         """Go to where the night stands, once, as soon as it is known; before that nobody asks."""
@@ -224,6 +231,10 @@ class Nightferry(App[str]):
     def ask_secrets(self) -> None:
         """Have the passwords typed that nobody holds."""
         self.begin(doing.tell_secrets(self))
+
+    def compare_keys(self) -> None:
+        """Have the host keys compared that nobody knows yet."""
+        self.begin(doing.compare_keys(self))
 
     def read(self, title: str, lines: Sequence[Line]) -> None:
         """A page to read: help, an error."""

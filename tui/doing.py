@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from profiles.fold import Night
-from profiles.requests import Arm, Confirm, Request, Skip, Stop, TellSecret
+from profiles.requests import AcceptHostKey, Arm, Confirm, Request, Skip, Stop, TellSecret
 from profiles.steps import Step
 from tui.link import new_id
 from tui.widgets.dialogs import Ask, Choice, Choose
@@ -76,6 +76,16 @@ async def tell_secrets(window: Nightferry) -> None:
         if typed is None:
             return
         window.ask(TellSecret(id=new_id(), server=server, value=typed))
+
+
+async def compare_keys(window: Nightferry) -> None:
+    """Have the key of every host compared that nobody knows yet; typing its name accepts it."""
+    for server, asked in dict(window.view.night.keys_wanted).items():
+        said = [asked.prompt, asked.fingerprint, f"Type {server} to accept it:"]
+        ask = Ask(f"Unknown key: host of {server}", said, must_be=server)
+        if await window.push_screen_wait(ask) is None:
+            return
+        window.ask(AcceptHostKey(id=new_id(), server=server, fingerprint=asked.fingerprint))
 
 
 async def leave(window: Nightferry) -> None:

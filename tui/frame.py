@@ -198,6 +198,8 @@ class Frame(Screen[None]):
         offers = []
         if self.night.secrets_wanted:
             offers.append(Offer("k", "Type the password", self.window.ask_secrets, area="night"))
+        if self.night.keys_wanted:
+            offers.append(Offer("K", "Compare the key", self.window.compare_keys, area="night"))
         return [*offers, Offer("x", "Cancel", self.cancel, "no step is running", quiet=True)]
 
     def _ways(self) -> list[Offer]:

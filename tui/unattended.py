@@ -158,7 +158,7 @@ class Walk:
 
     async def copy(self) -> None:
         """From Servers to a destination that follows closely."""
-        for phase in ("servers", "route", "preflight"):
+        for phase in ("servers", "route", "network", "preflight"):
             await self.look(phase)
         await self._phase("replication")
         self._say("Waiting until the new server has kept up for a while …")

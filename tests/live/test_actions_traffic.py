@@ -11,10 +11,11 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 
+import msgspec
 import pytest
 
 from actions import source, traffic
@@ -32,6 +33,7 @@ from profiles.steps import Command, Sql, Step, settling
 from rehearsal import pooler
 from tests.fix_actions import ANight, a_night, moving, session
 from tests.fix_servers import PASSWORD, Pair
+from tests.fix_ssh import Sshd
 
 pytestmark = pytest.mark.live
 
@@ -218,7 +220,8 @@ async def driven(way: Way, folder: Path, number: int = 1) -> AsyncIterator[Drive
     def ran(command: Command, text: str, answer: str, took_ms: float) -> None:
         told.append((command, text, answer))
 
-    async with Hands(way.profile, folder, passwords).at_work() as work:
+    hands = Hands(way.profile, folder, passwords)
+    async with hands.at_work() as work:
         pools = [Pool(way.endpoint, way.console)]
         attempt = Attempt("night-1", number)
         endpoints = Endpoints(pools, steps, work, attempt, folder, ran)
@@ -227,6 +230,7 @@ async def driven(way: Way, folder: Path, number: int = 1) -> AsyncIterator[Drive
         finally:
             await endpoints.lift_timers()
             await endpoints.close()
+            await hands.close()
 
 
 @pytest.fixture
@@ -249,6 +253,21 @@ async def test_its_timers_are_placed_stand_and_are_lifted(way: Way, folder: Path
         await until_resumed(way)
         assert list(folder.iterdir()) == []
         await second.endpoints.resume()  # it is no error that nothing is paused
+
+
+async def test_on_a_host_over_ssh_they_run_there_and_outlive_the_connection(
+    way: Way, folder: Path, trusted: Path, sshd: Sshd
+) -> None:
+    far = msgspec.structs.replace(way.endpoint, host=sshd.host())
+    profile = msgspec.structs.replace(way.profile, endpoints=[far])
+    async with driven(replace(way, profile=profile, endpoint=far), folder) as one:
+        await one.endpoints.place_timers(0.5)
+        assert await one.endpoints.timers_stand()
+        await one.endpoints.pause(1.0)
+        assert await way.paused()
+        sshd.cut()
+        await until_resumed(way)
+        assert not await one.endpoints.timers_stand()
 
 
 async def test_a_timer_that_cannot_be_placed_is_said(way: Way, folder: Path) -> None:

@@ -332,7 +332,7 @@ async def test_a_checklist_that_would_be_another_one_now_is_not_armed(
     await walk.check_off()
     await copied.run("old", "CREATE ROLE late LOGIN")
     try:
-        with pytest.raises(RefusedError, match="pg.roles: different: late"):
+        with pytest.raises(RefusedError, match=r"pg\.roles: different: late"):
             await walk.arm()
     finally:
         await copied.run("old", "DROP ROLE late")

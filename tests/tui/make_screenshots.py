@@ -13,6 +13,7 @@ SHOWN = {
     "servers": "120x40",
     "route": "120x40",
     "network": "120x40",
+    "network-probing": "80x24",
     "tuning": "120x40",
     "preflight": "120x40",
     "replication-copying": "120x40",

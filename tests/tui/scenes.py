@@ -250,7 +250,7 @@ def done(steps: list[Step], evidence: str = "seen on the server") -> list[ev.Eve
     return told
 
 
-def up_to_preflight() -> list[ev.Event]:
+def up_to_network() -> list[ev.Event]:
     """Servers and route looked at, nothing in the way."""
     return [
         *began(),
@@ -258,6 +258,101 @@ def up_to_preflight() -> list[ev.Event]:
         *looked("servers", *servers_findings()),
         *looked("route", *route_findings()),
     ]
+
+
+def a_hop(ttl: int, host: str | None, times: tuple[float, ...], **more: Any) -> ev.ProbedHop:
+    """One hop: last, average, best, worst, deviation and jitter, in milliseconds."""
+    names = ("last_ms", "avg_ms", "best_ms", "worst_ms", "stdev_ms", "jitter_ms")
+    figures: dict[str, Any] = dict(zip(names, times, strict=False))
+    more.setdefault("sent", 142)
+    return ev.ProbedHop(ttl=ttl, address=host, **figures, **more)
+
+
+HOPS = (
+    a_hop(1, "10.30.0.1", (0.4, 0.4, 0.3, 0.9, 0.1, 0.1)),
+    a_hop(2, "192.0.2.17", (1.9, 2.0, 1.8, 3.1, 0.2, 0.2), name="nix.example.net"),
+    a_hop(3, None, (), loss_percent=100.0, standing="silent"),
+    a_hop(
+        4,
+        "198.51.100.9",
+        (18.2, 19.0, 17.9, 41.3, 3.3, 2.6),
+        name="core-1.transit.example.net",
+        loss_percent=38.03,
+        standing="limited",
+    ),
+    a_hop(
+        5, "198.51.100.77", (24.1, 24.3, 24.0, 29.8, 0.6, 0.5), loss_percent=0.7, standing="lossy"
+    ),
+    a_hop(
+        6,
+        "10.20.0.5",
+        (24.8, 24.9, 24.6, 31.0, 0.8, 0.6),
+        name="db-old.frankfurt.example.net",
+        loss_percent=0.7,
+        standing="lossy",
+        target=True,
+    ),
+)
+
+
+def probed(*, final: bool = True, hops: tuple[ev.ProbedHop, ...] = HOPS) -> ev.Probed:
+    """A road with a hop that loses, one that is silent and one that is rate-limited."""
+    return ev.Probed(
+        phase="network",
+        origin=NEW,
+        target="10.20.0.5:5432",
+        mode="tcp",
+        cycle=142,
+        cycles=142 if final else 200,
+        hops=hops,
+        final=final,
+    )
+
+
+def network_findings() -> list[Finding]:
+    """What the network test finds on that road."""
+    return [
+        finding("net.reached", "network", "pass", "10.20.0.5:5432 (10.20.0.5)", server=None),
+        finding(
+            "net.loss",
+            "network",
+            "warn",
+            "0.7 % lost (1 of 142 probes)",
+            server=None,
+            says="Lost packets are sent again, and all behind them waits. It begins at hop 5 "
+            "(198.51.100.77). core-1.transit.example.net: answers only some probes, passes on "
+            "what goes further; nothing is lost there.",
+        ),
+        finding("net.jitter", "network", "pass", "0.6 ms jitter", server=None),
+        finding("net.mtu", "network", "note", "path MTU 1420 B", server=None),
+        finding(
+            "net.throughput", "network", "pass", "94 MB/s over one, 96 MB/s over 4", server=None
+        ),
+        finding(
+            "net.copy",
+            "network",
+            "pass",
+            "212 GB at 96 MB/s",
+            server=None,
+            says="The copy of 212 GB takes 37 min at 96 MB/s and has caught up at "
+            "2026-11-20 03:38 UTC, after 38 min.",
+        ),
+    ]
+
+
+def up_to_preflight() -> list[ev.Event]:
+    """The road was probed to its end, and can be used."""
+    return [
+        *up_to_network(),
+        ev.ChecksBegan(phase="network"),
+        probed(),
+        *looked("network", *network_findings())[1:],
+    ]
+
+
+def network_probing() -> list[ev.Event]:
+    """The probe is under way."""
+    return [*up_to_network(), ev.ChecksBegan(phase="network"), probed(final=False)]
 
 
 def route_findings() -> list[Finding]:
@@ -663,6 +758,7 @@ SCENES: dict[str, Scene] = {
     "servers-long-names": Scene(long_names, "servers"),
     "route": Scene(up_to_preflight, "route"),
     "network": Scene(up_to_preflight, "network"),
+    "network-probing": Scene(network_probing, "network", ("j",)),
     "tuning": Scene(up_to_preflight, "tuning"),
     "preflight": Scene(preflight_stop, "preflight"),
     "preflight-forty-findings": Scene(forty_findings, "preflight", ("pagedown",)),

@@ -160,6 +160,24 @@ async def test_a_password_is_asked_for_told_and_never_shown() -> None:
         assert (told.server, told.value) == (scenes.OLD, "tiger")
 
 
+async def test_a_host_key_is_compared_and_accepted_by_typing_the_name() -> None:
+    link = Recorded(scenes.began())
+    window = Window(link)
+    async with window.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        shows = "host of db-old: it shows an ed25519 key nobody knows"
+        link.tell(ev.HostKeyAsked(server=scenes.OLD, fingerprint="SHA256:abc", prompt=shows))
+        await settled(pilot)
+        assert isinstance(window.screen, Ask)
+        assert "SHA256:abc" in window.export_screenshot()
+        await press(pilot, "y", "enter")
+        assert not any(isinstance(each, ask.AcceptHostKey) for each in link.sent)
+        await press(pilot, "backspace", *scenes.OLD, "enter")
+        told = link.sent[-1]
+        assert isinstance(told, ask.AcceptHostKey)
+        assert (told.server, told.fingerprint) == (scenes.OLD, "SHA256:abc")
+
+
 async def test_a_window_that_watches_asks_nothing() -> None:
     link = Recorded(scenes.up_to_replication())
     window = Window(link, watch=True)

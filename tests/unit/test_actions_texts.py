@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -211,9 +212,10 @@ def test_an_endpoint_is_one_step_at_each_place_of_the_stretch() -> None:
     assert ids == [["timer@pool", "pause@pool"], ["point@pool", "resume@pool"], ["written@pool"]]
     place = ahead[0].commands[0]
     assert isinstance(place, Shell)
-    words = shlex.split(place.line.replace("{folder}", "/f").replace("{attempt}", "1"))
+    filled = {"{folder}": "/f", "{night}": "n", "{attempt}": "1"}
+    words = shlex.split(re.sub(r"{(folder|night|attempt)}", lambda m: filled[m[0]], place.line))
     assert words[1:3] == ["-I", "-S"]
-    assert words[4:] == ["place", "/f/resume-pool-1", "{after_s}", SOCKET, "shop"]
+    assert words[4:] == ["place", "/f/resume-pool-n-1", "{after_s}", SOCKET, "shop"]
     point = traffic.read_endpoint(POOL, OLD, NEW)
     assert (point.id, point.paused, point.after_turn) == ("point@pool", False, True)
     assert point.servers == ("pool",)

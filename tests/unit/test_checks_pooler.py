@@ -152,6 +152,7 @@ async def test_an_ini_that_an_edit_would_not_help(ini: str, words: str) -> None:
         (Ran(0, "65534\n65534\n", ""), "pass"),
         (Ran(0, "1000\n65534\n", ""), "stop"),
         (Ran(1, "0\n", "stat: cannot statx"), "stop"),
+        (Ran(127, "0\n65534\n", ""), "stop"),
     ],
 )
 async def test_the_timer_needs_the_poolers_own_uid(ran: Ran, verdict: str) -> None:

@@ -124,6 +124,24 @@ def test_programs_that_cannot_be_run_where_they_are_are_copied_with_their_librar
     copied = binaries.runnable(found, tmp_path / "box")
     assert (copied[18] / "postgres").read_text() == binaries.FOLDERS[18]
     assert (copied[16] / "../../.." / libraries.name / "libpq.so").resolve().exists()
+    assert binaries.runnable(found, tmp_path / "box") == copied, "a second time they are there"
+
+
+def test_a_fetched_pooler_is_copied_where_it_can_be_run_and_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = tmp_path / "cache"
+    (fetched / "lib").mkdir(parents=True)
+    (fetched / "pgbouncer").write_text("program")
+    monkeypatch.setattr(pooler, "installed", lambda: None)
+    monkeypatch.setattr(pooler, "can_run", lambda path, libraries: False)
+    monkeypatch.setattr(debian, "available", lambda: "")
+    monkeypatch.setattr(debian, "fetch", lambda folder: fetched)
+    program, why = pooler.obtain(tmp_path / "box")
+    assert program is not None and not why
+    assert program.path.read_text() == "program"
+    assert program.path.is_relative_to(tmp_path / "box")
+    assert pooler.obtain(tmp_path / "box") == (program, "")
 
 
 def test_programs_that_can_be_run_stay_where_they_are(

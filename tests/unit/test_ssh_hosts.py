@@ -13,7 +13,6 @@ import pytest
 from connections.host import ThisMachine
 from connections.hosts import Hosts
 from connections.passwords import Passwords, of_host
-from connections.reach import host_of
 from connections.ssh_host import RemoteMachine
 from connections.ssh_link import Link
 from profiles.errors import DeadlineError, HostError, HostLostError, SecretError
@@ -84,8 +83,9 @@ async def test_this_machine_needs_no_connection() -> None:
 
 
 def test_a_remote_host_is_never_taken_for_this_machine() -> None:
-    with pytest.raises(HostError, match="no connection with it is kept here"):
-        host_of(a_profile(), "old")
+    hosts = Hosts(a_profile(), no_secret)
+    assert isinstance(hosts.of("old"), RemoteMachine)
+    assert [name for name in ("old", "new", "standby") if hosts.is_far(name)] == ["old"]
 
 
 async def test_a_hosts_secrets_have_names_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -208,7 +208,7 @@ def test_the_rail_shrinks_to_marks_and_numbers() -> None:
     view = view_of(scenes.loose_ends())
     wide = [plain(each) for each in rail.rail(view, "aftercare", narrow=False)]
     assert "✓  7 Replication setup" in wide
-    assert "?  4 Network test" in wide
+    assert "?  5 Host tuning" in wide
     assert "▸ 11 Aftercare" in wide
     assert "loose ends 3" in wide
     narrow = rail.rail(view, "aftercare", narrow=True)

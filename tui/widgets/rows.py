@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.style import Style
 from textual import events
@@ -27,6 +27,8 @@ class Rows(Lines):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, can_focus=True)
         self.rows: list[Row] = []
+        self.moves: Mapping[str, int] = MOVES
+        """Keys that move by so many rows."""
         self.key = ""
         self._at = 0
         self._chosen = False
@@ -62,7 +64,7 @@ class Rows(Lines):
         """Move by arrows, j and k, pages, and to either end."""
         page = max(self.size.height - 1, 1)
         pages = {"pageup": -page, "pagedown": page, "home": -len(self.rows), "end": len(self.rows)}
-        by = MOVES.get(event.key) or pages.get(event.key)
+        by = self.moves.get(event.key) or pages.get(event.key)
         if by is None:
             return
         event.stop()

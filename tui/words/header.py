@@ -137,6 +137,8 @@ def _looking(night: Night) -> str:
 
 
 def _asked(night: Night) -> str:
+    if night.keys_wanted:
+        return f"waiting for a host key to be compared: {', '.join(night.keys_wanted)}"
     names = ", ".join(night.secrets_wanted)
     return f"waiting for a password: {names}" if names else ""
 

@@ -93,6 +93,8 @@ def _told_of_the_stretch(event: ev.Event) -> tuple[Tone, str, str]:
         case ev.Sampled():
             behind = figures.size(event.behind_bytes)
             return "dim", "sample", f"behind {behind}, {figures.seconds(event.behind_s)}"
+        case ev.Probed():
+            return "note", "probed", f"{event.origin} → {event.target}: {len(event.hops)} hops"
         case ev.UnknownEvent():
             return "unknown", "unknown", f"an event of another version: {event.was}"
         case _:
