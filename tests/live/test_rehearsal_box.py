@@ -211,8 +211,7 @@ def test_it_works_without_root(here: Path) -> None:
         "    await one.end()\n"
         "asyncio.run(go())\n"
     )
-    root = str(Path(__file__).parents[2])
-    paths = os.pathsep.join([root, sysconfig.get_paths()["purelib"]])
+    paths = os.pathsep.join(str(path) for path in importable_by_nobody(here))
     done = subprocess.run(
         [python, "-c", script, here],
         user=NOBODY,
@@ -234,19 +233,37 @@ def interpreter_for_nobody() -> str:
     """This interpreter, or the system's of the same version, whichever nobody can run."""
     same = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
     for path in (sys.executable, same):
-        words = [
-            path,
-            "-c",
-            f"import sys; sys.path.append({sysconfig.get_paths()['purelib']!r})"
-            "; import asyncpg, msgspec",
-        ]
-        try:
-            done = subprocess.run(words, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/")
-        except PermissionError:
-            continue
-        if done.returncode == 0:
+        if as_nobody(path, "-c", "import asyncio"):
             return path
-    pytest.skip("nobody cannot run any Python with these packages")
+    pytest.skip("nobody cannot run any Python of this version")
+
+
+def importable_by_nobody(here: Path) -> list[Path]:
+    """This project and its packages; copied to where nobody can read them, if need be."""
+    root, packages = Path(__file__).parents[2], Path(sysconfig.get_paths()["purelib"])
+    if as_nobody("/usr/bin/test", "-r", str(root / "rehearsal")):
+        return [root, packages]
+    copies = here / "packages"
+    for source in (*root.glob("[a-z]*/py.typed"), *packages.glob("*/__init__.py")):
+        if source.parent.name not in FOR_TESTS_ONLY:
+            shutil.copytree(source.parent, copies / source.parent.name)
+    for libraries in packages.glob("*.libs"):
+        shutil.copytree(libraries, copies / libraries.name)
+    for module in packages.glob("*.py"):
+        shutil.copy(module, copies)
+    return [copies]
+
+
+FOR_TESTS_ONLY = ("pip", "setuptools", "pkg_resources", "mypy", "textual", "hypothesis", "pytest")
+
+
+def as_nobody(*words: str) -> bool:
+    """Whether nobody can run this, and it succeeds."""
+    try:
+        done = subprocess.run(words, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/")
+    except PermissionError:
+        return False
+    return done.returncode == 0
 
 
 def supervisor_of(layout: Layout) -> int:
