@@ -88,9 +88,13 @@ def spawn(
 def spawn_module(
     module: str, *words: str | Path, folder: Path, log: Path, keep: Sequence[int] = ()
 ) -> subprocess.Popen[bytes]:
-    """Start a module of ours with this interpreter, as ourselves, wherever we are installed."""
+    """Start a module of ours with this interpreter, as ourselves, wherever we are installed.
+
+    It has a home of its own, and our cache: what was fetched once is not fetched again.
+    """
     paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    here = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    here = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "XDG_CACHE_HOME": cache}
     argv = [sys.executable, "-P", "-m", module, *words]
     return spawn(argv, folder=folder, log=log, env=here, as_ourselves=True, keep=keep)
 

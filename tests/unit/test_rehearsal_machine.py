@@ -127,6 +127,20 @@ def test_programs_that_cannot_be_run_where_they_are_are_copied_with_their_librar
     assert binaries.runnable(found, tmp_path / "box") == copied, "a second time they are there"
 
 
+def test_what_was_fetched_once_is_there_for_the_next_rehearsal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, str] = {}
+
+    def spawn(argv: object, *, env: dict[str, str], **more: object) -> None:
+        given.update(env)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    monkeypatch.setattr(processes, "spawn", spawn)
+    processes.spawn_module("rehearsal.supervisor", folder=tmp_path, log=tmp_path / "log")
+    assert given["XDG_CACHE_HOME"] == str(tmp_path / "caches")
+
+
 def test_a_fetched_pooler_is_copied_where_it_can_be_run_and_only_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
