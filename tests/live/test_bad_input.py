@@ -347,7 +347,7 @@ async def test_a_checklist_that_would_be_another_one_now_is_not_armed(
 async def test_without_its_timer_a_pooler_is_not_armed(copied: Rehearsed, walk: Walk) -> None:
     await walk.check_off()
     attempt = walk.night.stretch.attempt + 1 if walk.night.stretch else 1
-    in_the_way = copied.folder / f"resume-pool-{attempt}"
+    in_the_way = copied.folder / f"resume-pool-{copied.folder.name}-{attempt}"
     in_the_way.mkdir()
     try:
         with pytest.raises(EvidenceError, match="resume_timer"):
