@@ -22,6 +22,8 @@ from engine.stretch import ArmedStretch
 from profiles import events as ev
 from profiles import requests as rq
 from profiles.errors import NightferryError, RefusedError
+from profiles.files import write_whole
+from profiles.journal import read_events
 from profiles.phases import BY_ID
 from profiles.profile import Profile
 from profiles.report import report
@@ -191,7 +193,8 @@ class Desk:
         rules.may_end(self._live.state)
         path = self._folder / "report.md"
         self._live.publish(ev.NightEnded(report=str(path)))
-        path.write_text(report(self._live.state.told), encoding="utf-8")
+        # From the journal: the state keeps only the newest events, and a night may have more.
+        write_whole(path, report(read_events(self._folder).events).encode())
 
     # The armed stretch
 

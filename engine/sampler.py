@@ -7,6 +7,7 @@ stretch, so that they are nobody's strangers.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 
 from actions.heartbeat import beat
@@ -22,6 +23,8 @@ from profiles.fold import Night
 from profiles.profile import Profile
 from routes.gates import Behind
 from routes.route import route_of
+
+log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
 AGAIN_S = 2.0
@@ -56,12 +59,18 @@ class Sampler:
             self._task = None
 
     async def _sample(self) -> None:
+        for gate in self._gates:
+            gate.forget()
         while True:
             try:
                 await self._session_long()
             except NightferryError as error:
                 self._publish(Sampled(trouble=str(error)))
-                await asyncio.sleep(AGAIN_S)
+            except Exception as mistake:
+                # A sampler that had died would leave its last reading standing as if it were new.
+                log.exception("the lag could not be read")
+                self._publish(Sampled(trouble=f"a mistake of ours: {type(mistake).__name__}"))
+            await asyncio.sleep(AGAIN_S)
 
     async def _session_long(self) -> None:
         source, destination = await self._open(self._profile.source.name), None
@@ -144,6 +153,10 @@ class GateKeeper:
         self._gate = gate
         self._since: float | None = None
         self._open = False
+
+    def forget(self) -> None:
+        """Nobody has measured for a while: for how long it has held begins anew."""
+        self._since = None
 
     def read(self, sample: Sampled) -> None:
         """Take one sample in; a figure that is missing closes the gate."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from engine.client import new_id
 from profiles.fold import Night
 from profiles.requests import AcceptHostKey, Arm, Confirm, Request, Skip, Stop, TellSecret
 from profiles.steps import Step
-from tui.link import new_id
 from tui.widgets.dialogs import Ask, Choice, Choose
 from tui.words.checklist import arm_terms
 from tui.words.figures import many

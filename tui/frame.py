@@ -16,11 +16,11 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Static
 
+from engine.client import new_id
 from profiles.fold import Night, Stretch
 from profiles.phases import BY_ID, PHASES
 from profiles.requests import Abort, Cancel, Go
 from tui.keys import Offer, find, footer_line, help_lines
-from tui.link import new_id
 from tui.widgets.lines import Lines
 from tui.words import header, rail
 from tui.words.stopped import stopped_lines

@@ -7,7 +7,6 @@ after the last event it saw.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
@@ -44,11 +43,6 @@ class Link(Protocol):
     async def send(self, request: Request) -> None:
         """Ask the engine. Raises EngineError when there is none."""
         ...
-
-
-def new_id() -> str:
-    """An id for a request, that no other window makes."""
-    return secrets.token_hex(8)
 
 
 class EngineLink:

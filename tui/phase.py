@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import cast
 
+from engine.client import new_id
 from profiles.fold import StepState
 from profiles.phases import BY_ID, PHASES
 from profiles.requests import ByHand, Probe, RunPhase, RunStep
@@ -13,7 +14,6 @@ from profiles.steps import Step
 from tui import doing
 from tui.frame import Frame
 from tui.keys import Offer
-from tui.link import new_id
 from tui.widgets.lines import Lines
 from tui.widgets.rows import Rows
 from tui.words import detail, figures, rows

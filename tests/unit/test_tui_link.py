@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from engine.client import new_id
 from profiles.errors import EngineError
 from profiles.events import EngineStopped, Event, Said
 from profiles.nights import socket_path
 from profiles.requests import Probe
 from tests.fix_engine import PATIENCE_S, served, until
 from tui import link as linking
-from tui.link import EngineLink, new_id
+from tui.link import EngineLink
 
 
 @pytest.fixture(autouse=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from engine.client import new_id
 from profiles.requests import EndNight
 from tui.keys import Offer
-from tui.link import new_id
 from tui.phase import PhaseScreen
 from tui.words import figures, places
 from tui.words.rows import Row, heading
