@@ -161,6 +161,18 @@ def test_a_gate_opens_after_it_has_held_long_enough_and_closes_at_once(
     assert [event for event in watched.events if ev.is_journalled(event)] == [read[3], read[4]]
 
 
+def test_a_gate_has_held_for_no_time_after_nobody_measured_for_a_while(
+    watched: Watched, clock: Callable[[float], None]
+) -> None:
+    keeper = GateKeeper(watched.live, Behind(1.0, 10.0))
+    keeper.read(ev.Sampled(behind_s=0.5))
+    clock(30)
+    keeper.forget()
+    keeper.read(ev.Sampled(behind_s=0.5))
+    read = [event for event in watched.events if isinstance(event, ev.GateRead)]
+    assert [(one.holds, one.held_s) for one in read] == [(False, 0.0), (False, 0.0)]
+
+
 SUBSCRIBED = ev.StepEnded(step="subscription@new/orders", outcome="done")
 ARMED = ev.Armed(attempt=1, direction="forward", roles=(), may_still_write=(), deadline_s=10.0)
 
