@@ -7,6 +7,7 @@ tried before the host's key is trusted. Must not know what the connection is for
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
@@ -167,17 +168,19 @@ def _jump(host: SshHost, jump: str) -> SshHost:
     """As ssh -J: what is said of the host itself is not for its jump hosts, but the passphrase."""
     found = _JUMP.fullmatch(jump.strip().removeprefix("ssh://"))
     if found is None:
-        return SshHost(ssh=jump, passphrase=host.passphrase)
+        return SshHost(ssh=jump, config=host.config, passphrase=host.passphrase)
     port = int(found["port"]) if found["port"] else None
     place = found["host"].strip("[]")
-    return SshHost(ssh=place, user=found["user"], port=port, passphrase=host.passphrase)
+    return SshHost(
+        ssh=place, config=host.config, user=found["user"], port=port, passphrase=host.passphrase
+    )
 
 
 def _given(host: SshHost) -> dict[str, Any]:
     """What is the same for every host; the rest stands in ~/.ssh/config."""
     given: dict[str, Any] = {
         "host": host.ssh,
-        "config": (),
+        "config": () if host.config is None else [os.path.expanduser(host.config)],  # noqa: PTH111
         "keepalive_interval": KEEPALIVE_S,
         "keepalive_count_max": KEEPALIVES,
         "encryption_algs": CIPHERS,

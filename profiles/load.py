@@ -19,7 +19,7 @@ import tomli_w
 from profiles.errors import ProfileError
 from profiles.files import write_whole
 from profiles.lines import KeyPath, finder
-from profiles.profile import FORMAT, Profile, SecretRef
+from profiles.profile import FORMAT, PgBouncer, Profile, SecretRef, Server
 from profiles.shape import Problem, Rule, Table, expected_found, problems
 
 FORMAT_LINE = f"profile = {FORMAT}, the version of the format"
@@ -82,6 +82,7 @@ def _whole(raw: Table, path: KeyPath) -> Iterator[Problem]:
         says = f"expected exactly one database a night for now, found {len(databases)}"
         yield Problem(("databases",), says)
     yield from _same_names(raw)
+    yield from _tunnel_ends(raw)
 
 
 def _same_names(raw: Table) -> Iterator[Problem]:
@@ -117,6 +118,29 @@ def _one_reference(raw: Table, path: KeyPath) -> Iterator[Problem]:
         yield Problem(path, f"expected exactly one of {', '.join(known)}, found {found}")
 
 
+def _tunnels(raw: Table, path: KeyPath) -> Iterator[Problem]:
+    host = raw.get("host")
+    kind = host.get("kind") if isinstance(host, dict) else None
+    if raw.get("by_tunnel") is True and kind != "ssh":
+        says = "expected a host reached by ssh, found none: there is nowhere to tunnel to"
+        yield Problem((*path, "by_tunnel"), says)
+    if "replication_tunnel" in raw and "seen_from_destination" in raw:
+        says = "expected this or seen_from_destination, found both"
+        yield Problem((*path, "replication_tunnel"), says)
+
+
+def _tunnel_ends(raw: Table) -> Iterator[Problem]:
+    """A tunnel for replication is made on both hosts."""
+    ends = {key: raw.get(key) for key in ("source", "destination")}
+    tables = {key: end for key, end in ends.items() if isinstance(end, dict)}
+    if "replication_tunnel" not in tables.get("source", {}):
+        return
+    for key, end in tables.items():
+        if "host" not in end:
+            says = "expected a host, found nothing: the replication tunnel needs both"
+            yield Problem((key, "host"), says)
+
+
 def _dotted(path: KeyPath) -> str:
     words = ""
     for part in path:
@@ -132,5 +156,7 @@ RULES: dict[type, Rule] = {
     SecretRef: Rule(
         'a reference such as { env = "NAME" }, never the password itself', _one_reference
     ),
+    Server: Rule("a table", _tunnels),
+    PgBouncer: Rule("a table", _tunnels),
 }
 """What the types of the fields cannot say."""

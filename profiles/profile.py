@@ -66,6 +66,8 @@ class SshHost(_Shape, frozen=True, kw_only=True, tag_field="kind", tag="ssh", om
 
     ssh: Text
     """Its name in ~/.ssh/config, or its address."""
+    config: Text | None = None
+    """Another file in the place of ~/.ssh/config (``ssh -F``)."""
     user: Text | None = None
     """This and what follows stands in ~/.ssh/config too; what is said here counts first."""
     port: Port | None = None
@@ -100,6 +102,24 @@ class Address(_Shape, frozen=True, kw_only=True, omit_defaults=True):
     port: Port = 5432
 
 
+class ReplicationTunnel(_Shape, frozen=True, kw_only=True, omit_defaults=True):
+    """Replication goes through SSH, from the destination's host through the source's.
+
+    It is a service of its own on the destination's host, with a key of its own.
+    """
+
+    login: Annotated[
+        str,
+        Meta(pattern=r"\A[^@\s]+@[^@\s]+\Z", description="a login such as ferry@db1.example.org"),
+    ]
+    """``user@address`` of the source's host, as the destination's host sees it."""
+    login_port: Port = 22
+    comes_from: Text
+    """The address from which the source's host sees the destination's host come."""
+    local_port: Port = 15432
+    """Where it listens on the loopback address of the destination's host."""
+
+
 class Server(_Shape, frozen=True, kw_only=True, omit_defaults=True):
     """One database server of the move."""
 
@@ -117,7 +137,14 @@ class Server(_Shape, frozen=True, kw_only=True, omit_defaults=True):
     """ISO 3166-1 alpha-2: where the data is."""
     operated_by: Text
     host: Host | None = None
+    by_tunnel: bool = False
+    """The wizard's own sessions go over SSH: ``address`` is as the server's host sees it."""
     seen_from_destination: Address | None = None
+    """Of the source: where the destination reaches it."""
+    replication_tunnel: ReplicationTunnel | None = None
+    """Of the source: the destination reaches it through SSH instead."""
+    comes_from: Text | None = None
+    """Of the destination: the address its replication comes from; None: its own."""
     may_still_write: list[Text] = []
     """Login roles that are not fenced, by the operator's own decision."""
     client_tools: Text | None = None
@@ -145,6 +172,8 @@ class PgBouncer(
     client: Login
     tls: TlsMode | None = None
     host: Host | None = None
+    by_tunnel: bool = False
+    """Console and client login go over SSH: ``address`` is as the pooler's host sees it."""
 
 
 class ConnectionFile(

@@ -95,8 +95,8 @@ def _table(
         yield Problem((*path, tag_field), says)
         return
     yield from _fields(struct, value, rules, path)
-    if rule:
-        yield from rule.check(value, path)
+    if own := rules.get(struct):
+        yield from own.check(value, path)
 
 
 def _fields(

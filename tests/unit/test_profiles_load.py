@@ -302,3 +302,51 @@ def test_parts_are_found_by_name() -> None:
         profile.server("pool")
     with pytest.raises(KeyError):
         profile.endpoint("orders-old")
+
+
+def test_a_tunnel_needs_a_host_to_lead_to(tmp_path: Path) -> None:
+    text = GOOD.replace('address = "db2', 'by_tunnel = true\naddress = "db2')
+    said = only_problem(text, tmp_path)
+    assert said == (
+        "13: destination.by_tunnel: expected a host reached by ssh, found none: "
+        "there is nowhere to tunnel to"
+    )
+    assert read_of(text + '[destination.host]\nkind = "ssh"\nssh = "db2"\n', tmp_path)
+
+
+TUNNEL = """
+[source.replication_tunnel]
+login = "ferry@db1"
+comes_from = "10.0.0.12"
+"""
+
+
+def test_a_tunnel_for_replication_needs_both_hosts(tmp_path: Path) -> None:
+    said = problems_of(GOOD + TUNNEL, tmp_path)
+    assert [one.partition(": ")[2] for one in said] == [
+        f"{side}.host: expected a host, found nothing: the replication tunnel needs both"
+        for side in ("source", "destination")
+    ]
+
+
+def test_a_tunnel_for_replication_is_where_the_source_is_seen(tmp_path: Path) -> None:
+    hosts = '[source.host]\nkind = "local"\n[destination.host]\nkind = "local"\n'
+    seen = '[source.seen_from_destination]\naddress = "10.0.0.1"\n'
+    found = read_of(GOOD + TUNNEL + hosts, tmp_path).source.replication_tunnel
+    assert found is not None
+    assert (found.login_port, found.local_port) == (22, 15432)
+    assert "expected this or seen_from_destination, found both" in only_problem(
+        GOOD + TUNNEL + hosts + seen, tmp_path
+    )
+
+
+def test_the_login_of_a_tunnel_names_user_and_host(tmp_path: Path) -> None:
+    hosts = '[source.host]\nkind = "local"\n[destination.host]\nkind = "local"\n'
+    said = only_problem(GOOD + TUNNEL.replace("ferry@db1", "db1") + hosts, tmp_path)
+    assert "expected a login such as ferry@db1.example.org" in said
+
+
+def read_of(text: str, folder: Path) -> Profile:
+    path = folder / "p.toml"
+    path.write_text(text)
+    return read(path)

@@ -83,6 +83,7 @@ def servers(name: str) -> st.SearchStrategy[Server]:
         seen_from_destination=st.none() | st.builds(Address, address=texts, port=ports),
         may_still_write=st.lists(texts, max_size=2),
         client_tools=st.none() | texts,
+        comes_from=st.none() | texts,
     )
 
 
