@@ -18,7 +18,7 @@ from connections.pgbouncer import Console, pause
 from connections.quoting import quote_ident
 from profiles.errors import EvidenceError, NightferryError, PoolerError
 from profiles.profile import PgBouncer
-from profiles.steps import Command, Step, shown
+from profiles.steps import Command, FileEdit, Step, shown
 
 OpenConsole = Callable[[PgBouncer], Awaitable[Console]]
 Ran = Callable[[Command, str, str, float], None]
@@ -156,6 +156,9 @@ class Endpoints:
             await pool.console(0)
             await pool.console(1)
         for step in self._all("point@"):
+            for command in step.commands:
+                if isinstance(command, FileEdit):
+                    await self._work.prepare(command)
             for evidence in step.holds:
                 await self._work.ask(evidence, self._values)
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from connections.places import Place
 from profiles.names import SCHEMA
+from profiles.profile import Server
 from profiles.steps import Evidence, Sql
 
 QUIET = {
@@ -56,6 +58,17 @@ def answers(server: str, database: str, query: str, answer: str, says: str) -> E
 def conninfo(parts: Mapping[str, str]) -> str:
     """libpq's connection string of these keywords (manual 32.1.1.1)."""
     return " ".join(f"{key}={_conninfo_value(value)}" for key, value in parts.items())
+
+
+def login_string(server: Server, place: Place, database: str, tls: str) -> str:
+    """libpq's connection string of our own login, without a password."""
+    parts = {**place.parts, "user": server.user, "dbname": database, "sslmode": tls}
+    return conninfo(with_root_cert(parts, server.tls_root_cert))
+
+
+def with_root_cert(parts: Mapping[str, str], root_cert: str | None) -> dict[str, str]:
+    """The keywords, and with them the certificate by which the server is known, if one is named."""
+    return {**parts, **({"sslrootcert": root_cert} if root_cert else {})}
 
 
 def body(statements: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from actions.postgres import answers, conninfo, quiet
+from actions.postgres import answers, conninfo, quiet, with_root_cert
 from actions.source import MAINTENANCE
+from connections.places import Place
 from connections.quoting import quote_literal
 from profiles.names import PUBLICATION, REPLICATION_ROLE, SCHEMA, SLOT, SUBSCRIPTION
 from profiles.steps import LooseEnd, Sql, Step
@@ -80,19 +81,16 @@ def subscribe(
     destination: str,
     database: str,
     *,
-    address: str,
-    port: int,
+    place: Place,
     tls: str,
     tls_root_cert: str | None,
 ) -> Step:
     """Give the replication role a password made for this run, and subscribe with it.
 
-    ``address`` and ``port`` are the source's, as the destination sees it.
+    ``place``: where the destination reaches the source.
     """
     sql = partial(Sql, server=destination, database=database)
-    way = {"host": address, "port": str(port), "dbname": database, "sslmode": tls}
-    if tls_root_cert:
-        way["sslrootcert"] = tls_root_cert
+    way = with_root_cert({**place.parts, "dbname": database, "sslmode": tls}, tls_root_cert)
     there = f"SELECT count(*) FROM pg_subscription WHERE subname = '{SUBSCRIPTION}' AND subenabled"
     gone = f"SELECT count(*) FROM pg_subscription WHERE subname = '{SUBSCRIPTION}'"
     return Step(
@@ -125,13 +123,22 @@ def subscribe(
 
 
 def copied(destination: str, database: str, deadline_s: float) -> Step:
-    """Wait until every table has been copied and follows; changes nothing."""
+    """Wait until every table has been copied and follows.
+
+    Run again after an error, or a road that was cut, it lets the copy go on.
+    """
     return Step(
         id=f"copied@{destination}/{database}",
         phase="replication",
         title="Wait until every table is copied",
-        why="Each table is copied as of one moment, then follows what has happened since.",
+        why="Each table is copied as of one moment, then follows what has happened since. An error"
+        " disables the subscription: no table is copied again and again.",
         commands=(
+            Sql(
+                server=destination,
+                database=database,
+                text=f"ALTER SUBSCRIPTION {SUBSCRIPTION} ENABLE",
+            ),
             Sql(
                 server=destination,
                 database=database,

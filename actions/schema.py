@@ -1,7 +1,8 @@
-"""The schema, in the order that makes the copy fast.
+"""The schema, in the order that makes the copy fast, by pg_dump and pg_restore.
 
 Tables, primary keys and replica identities come before the data; secondary indexes, foreign keys
-and triggers after it (2.8 times faster than all indexes first, measured on 2 GB).
+and triggers after it (2.8 times faster than all indexes first, measured on 2 GB). Where the
+destination's host can be reached both run there: its tools fit, and the data takes the real road.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-from actions.postgres import answers, conninfo
+from actions.postgres import answers, login_string
+from connections.places import as_we_see, seen_from_destination
 from profiles.names import SCHEMA, SUBSCRIPTION
-from profiles.profile import Server
-from profiles.steps import Evidence, Shell, Sql, Step, quoted
+from profiles.profile import Server, SshHost
+from profiles.steps import Evidence, LooseEnd, Shell, Sql, Step, quoted
 
 LATER = (
     "INDEX|INDEX ATTACH|FK CONSTRAINT|TRIGGER|EVENT TRIGGER|STATISTICS"
@@ -28,6 +31,29 @@ DUMP_TRIES = 20
 """pg_dump gives up on a lock after a second, so as never to stand in front of the application."""
 
 
+EMPTY_AWAY = 'rmdir "$HOME"/.nightferry 2>/dev/null || :'
+"""Of our own folder there, once nothing is in it."""
+
+
+class Bench(NamedTuple):
+    """Where pg_dump and pg_restore run, and where the dump stands between the two."""
+
+    host: str | None
+    """As a command names it."""
+    folder: str
+    """As the shell there expands it."""
+    lent: bool
+    """Whether the dump lies outside of the night's own folder, and has to be removed."""
+
+
+def bench_of(destination: Server, night: Path) -> Bench:
+    """On the destination's host where there is one; ``night`` is the night's folder here."""
+    if isinstance(destination.host, SshHost):
+        return Bench(destination.name, f'"$HOME"/.nightferry/{quoted(night.name)}', lent=True)
+    host = None if destination.host is None else destination.name
+    return Bench(host, quoted(str(night / "schema")), lent=False)
+
+
 def schema_first(
     source: Server,
     destination: Server,
@@ -35,24 +61,24 @@ def schema_first(
     *,
     tls: tuple[str, str],
     tools: str,
-    folder: Path,
+    bench: Bench,
     early_indexes: Sequence[tuple[str, str]],
 ) -> Step:
     """Dump the schema and restore what must be there before the data.
 
     ``tls``: libpq's sslmode for source and destination; ``tools``: the folder of pg_dump and
-    pg_restore; ``folder``: where the dump and its lists stand, on this machine;
-    ``early_indexes``: (schema, index) of replica identities that are no primary key.
+    pg_restore; ``early_indexes``: (schema, index) of replica identities that are no primary key.
     """
-    work = quoted(str(folder))
+    work, shell = bench.folder, partial(Shell, host=bench.host)
+    place = seen_from_destination(source) if bench.host else as_we_see(source)
     dump = (
         f"{quoted(tools + '/pg_dump')} --format=custom --schema-only --no-publications"
         f" --no-subscriptions --exclude-schema={SCHEMA} --lock-wait-timeout=1s --no-password"
-        f" --file={work}/schema.dump -d {_login(source, database, tls[0])}"
+        f" --file={work}/schema.dump -d {quoted(login_string(source, place, database, tls[0]))}"
     )
     restore = (
         f"{quoted(tools + '/pg_restore')} --exit-on-error --single-transaction --no-password"
-        f" -L {work}/first.list -d {_login(destination, database, tls[1])} {work}/schema.dump"
+        f" -L {work}/first.list -d {_own(destination, database, tls[1])} {work}/schema.dump"
     )
     return Step(
         id=f"schema@{destination.name}/{database}",
@@ -60,47 +86,51 @@ def schema_first(
         title="Copy the schema: tables, keys and replica identities first",
         why="Secondary indexes, foreign keys and triggers are faster made once the data is there.",
         commands=(
-            Shell(
-                host=None,
-                line=f"mkdir -p {work}\nn=0; until {dump}; do\n"
+            shell(
+                line=f"umask 077; mkdir -p {work}\nn=0; until {dump}; do\n"
                 f"  n=$((n+1)); [ $n -lt {DUMP_TRIES} ] || exit 1; sleep 0.5\ndone",
                 passwords_for=(source.name,),
                 deadline_s=600.0,
             ),
-            Shell(host=None, line=_lists(work, tools, early_indexes)),
-            Shell(host=None, line=restore, passwords_for=(destination.name,), deadline_s=600.0),
+            shell(line=_lists(work, tools, early_indexes)),
+            shell(line=restore, passwords_for=(destination.name,), deadline_s=600.0),
         ),
         holds=(_same(source.name, destination.name, database, _TABLES, "tables and keys"),),
+        undo=(shell(line=f"rm -rf {work}; {EMPTY_AWAY}"),) if bench.lent else (),
+        undone=(_away(bench),) if bench.lent else (),
+        leaves=_dump_left(destination.name, database) if bench.lent else None,
         deadline_s=1200.0,
     )
 
 
 def schema_later(
-    source: Server, destination: Server, database: str, *, tls: str, tools: str, folder: Path
+    source: Server, destination: Server, database: str, *, tls: str, tools: str, bench: Bench
 ) -> Step:
     """Restore what was left for after the data. Run again, it starts over."""
     sql = partial(Sql, server=destination.name, database=database)
-    work = quoted(str(folder))
+    work = bench.folder
     restore = (
         f"{quoted(tools + '/pg_restore')} --clean --if-exists --jobs=4 --no-password"
         f" --exit-on-error -L {work}/later.list"
-        f" -d {_login(destination, database, tls)} {work}/schema.dump"
+        f" -d {_own(destination, database, tls)} {work}/schema.dump"
     )
     return Step(
         id=f"indexes@{destination.name}/{database}",
         phase="replication",
         title="Make secondary indexes, foreign keys and triggers",
         why="The data is there: each is made in one pass over it. Changes are applied again"
-        " afterwards: beside a foreign key in the making one could end in a deadlock.",
+        " afterwards: beside a foreign key in the making one could end in a deadlock. From then on"
+        " the subscription is tried again after an error: a connection that is cut is one.",
         commands=(
             sql(text=f"ALTER SUBSCRIPTION {SUBSCRIPTION} DISABLE"),
             sql(text=_APPLYING, until="0"),
             Shell(
-                host=None,
+                host=bench.host,
                 line=restore,
                 passwords_for=(destination.name,),
                 deadline_s=86400.0,
             ),
+            sql(text=f"ALTER SUBSCRIPTION {SUBSCRIPTION} SET (disable_on_error = false)"),
             sql(text=f"ALTER SUBSCRIPTION {SUBSCRIPTION} ENABLE"),
         ),
         holds=(
@@ -170,7 +200,10 @@ SELECT count(*) FILTER (WHERE c.relkind IN ('i', 'I')),
   WHERE {_OURS} AND coalesce(i.indisvalid, true)"""
 
 _APPLYING = f"SELECT count(pid) FROM pg_stat_subscription WHERE subname = '{SUBSCRIPTION}'"
-_ENABLED = f"SELECT subenabled FROM pg_subscription WHERE subname = '{SUBSCRIPTION}'"
+_ENABLED = (
+    "SELECT subenabled AND NOT subdisableonerr FROM pg_subscription"
+    f" WHERE subname = '{SUBSCRIPTION}'"
+)
 
 _INDEX_PROGRESS = """\
 SELECT format('making %s: %s, %s of %s blocks', p.index_relid::regclass, p.phase, p.blocks_done,
@@ -196,15 +229,19 @@ def _lists(work: str, tools: str, early_indexes: Sequence[tuple[str, str]]) -> s
     )
 
 
-def _login(server: Server, database: str, tls: str) -> str:
-    """libpq's connection string of our own login, without a password; quoted for /bin/sh."""
-    parts = {
-        "host": server.address,
-        "port": str(server.port),
-        "user": server.user,
-        "dbname": database,
-        "sslmode": tls,
-    }
-    if server.tls_root_cert:
-        parts["sslrootcert"] = server.tls_root_cert
-    return quoted(conninfo(parts))
+def _own(server: Server, database: str, tls: str) -> str:
+    return quoted(login_string(server, as_we_see(server), database, tls))
+
+
+def _dump_left(destination: str, database: str) -> LooseEnd:
+    return LooseEnd(
+        id=f"schema@{destination}/{database}",
+        server=destination,
+        what=f"the schema's dump on the host of {destination}",
+        settled_by=f"undo-schema@{destination}/{database}",
+    )
+
+
+def _away(bench: Bench) -> Evidence:
+    ask = Shell(host=bench.host, line=f"[ -e {bench.folder} ] && echo there || echo gone")
+    return Evidence(ask=ask, answer="gone", says="the dump is gone")

@@ -6,7 +6,7 @@ Each of these is a loan: its step carries its own undo, and stays a loose end un
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from actions.postgres import HELPERS, answers, body
@@ -84,55 +84,81 @@ def restart(server: str, settings: Mapping[str, str]) -> Step:
     )
 
 
-def hba_line(database: str, destination: Server, *, tls: bool) -> str:
-    """The one line that lets the destination in (manual 20.1): one database, role and address.
+def comes_from(source: Server, destination: Server, source_address: str | None) -> str:
+    """The address from which the source's server sees the destination come.
+
+    Through the replication tunnel that is the source's host itself, and Linux gives a connection
+    with one of its own addresses that same address as its origin, one with 127.0.0.0/8 127.0.0.1.
+    ``source_address``: as the server itself knows it; None: by its socket.
+    """
+    if source.replication_tunnel is None:
+        return destination.comes_from or destination.address
+    own = ipaddress.ip_address(source_address or "127.0.0.1")
+    return "127.0.0.1" if own.version == 4 and own.is_loopback else str(own)
+
+
+def hba_line(database: str, address: str, *, tls: bool) -> str:
+    """The line that lets the subscription in (manual 20.1): one database, role and address.
 
     ``replication`` as a database does not match the walsender of a subscription.
     """
-    kind = "hostssl" if tls else "host"
-    name, address = _hba_database(database), _hba_address(destination.address)
-    return f"{kind} {name} {REPLICATION_ROLE} {address} scram-sha-256"
+    return _hba_line(database, REPLICATION_ROLE, address, tls=tls)
 
 
-def open_door(source: Server, destination: Server, database: str, hba: str, *, tls: bool) -> Step:
-    """Put that line first in pg_hba.conf (``hba``: its path on the source's host)."""
-    line = hba_line(database, destination, tls=tls)
-    reload = Sql(server=source.name, database=MAINTENANCE, text="SELECT pg_reload_conf()")
-    undo: tuple[Command, ...] = (
-        FileEdit(host=source.name, path=hba, remove=(line,)),
-        reload,
-    )
-    commands: tuple[Command, ...] = (
-        FileEdit(host=source.name, path=hba, prepend=(line,)),
-        reload,
-    )
-    if source.host is None:
-        commands = (Words(text=f"Put this line first in {hba} and reload: {line}"),)
-        undo = (Words(text=f"Take this line out of {hba} and reload: {line}"),)
-    address = _hba_address(destination.address).partition("/")[0]
+def dump_line(database: str, user: str, address: str, *, tls: bool) -> str:
+    """The line that lets pg_dump in, marked: the operator may have the same one already."""
+    return f"{_hba_line(database, _hba_name(user), address, tls=tls)} {DUMP_MARK}"
+
+
+DUMP_MARK = "# nightferry: pg_dump"
+
+
+def open_door(
+    source: Server,
+    destination: Server,
+    database: str,
+    hba: str,
+    *,
+    tls: bool,
+    address: str,
+    dumps: bool,
+) -> Step:
+    """Put these lines first in pg_hba.conf (``hba``: its path on the source's host).
+
+    ``address``: as `comes_from`; ``dumps``: pg_dump comes from there too, by our own login.
+    """
+    lines = [hba_line(database, address, tls=tls)]
+    lines += [dump_line(database, source.user, address, tls=tls)] * dumps
+    commands, undo = _edits(source, hba, lines)
+    answered = partial(answers, source.name, MAINTENANCE)
     rules = (
-        "SELECT count(*) FROM pg_hba_file_rules WHERE error IS NULL"
-        f" AND user_name = ARRAY[{quote_literal(REPLICATION_ROLE)}]"
-        f" AND database = ARRAY[{quote_literal(database)}]"
+        "SELECT count(DISTINCT user_name) FROM pg_hba_file_rules WHERE error IS NULL"
+        f" AND database = ARRAY[{quote_literal(database)}] AND user_name IN "
     )
-    here = f"{rules} AND address = {quote_literal(address)}"
-    read = "SELECT (pg_stat_file(current_setting('hba_file'))).modification <= pg_conf_load_time()"
+    ours = f"ARRAY[{quote_literal(REPLICATION_ROLE)}]"
+    users = ", ".join([ours] + [f"ARRAY[{quote_literal(source.user)}]"] * dumps)
+    from_there = f"AND address = {quote_literal(_hba_address(address).partition('/')[0])}"
+    here = f"{rules}({users}) {from_there}"
     return Step(
         id=f"hba@{source.name}",
         phase="replication",
         title=f"Let {destination.name} in, to read {database} only",
-        why="A subscription logs in to the database itself; one line names the one address.",
+        why="A subscription logs in to the database itself; one line names the one address."
+        + " pg_dump runs there too, by the wizard's own login." * dumps,
         commands=commands,
         holds=(
-            answers(source.name, MAINTENANCE, here, "1", "pg_hba.conf holds the line"),
-            answers(source.name, MAINTENANCE, read, "t", "the server has read it since"),
+            answered(here, str(len(lines)), f"pg_hba.conf holds {_lines(dumps)}"),
+            answered(_HBA_READ, "t", "the server has read it since"),
         ),
         undo=undo,
-        undone=(answers(source.name, MAINTENANCE, rules, "0", "the line is gone"),),
+        undone=(
+            answered(f"{rules}({ours})", "0", f"the line for {REPLICATION_ROLE} is gone"),
+            *[answered(_DUMP_MARKS, "0", "the line for pg_dump is gone")] * dumps,
+        ),
         leaves=LooseEnd(
             id=f"hba@{source.name}",
             server=source.name,
-            what=f"pg_hba.conf line for {REPLICATION_ROLE}",
+            what=f"pg_hba.conf: {_lines(dumps)} for {destination.name}",
             settled_by=f"undo-hba@{source.name}",
         ),
         danger="changes a server's configuration",
@@ -209,7 +235,35 @@ def helpers(server: str, database: str) -> Step:
     )
 
 
-def _hba_database(name: str) -> str:
+_HBA_READ = "SELECT (pg_stat_file(current_setting('hba_file'))).modification <= pg_conf_load_time()"
+_DUMP_MARKS = (
+    f"SELECT position('{DUMP_MARK}'::bytea IN pg_read_binary_file(current_setting('hba_file')))"
+)
+
+
+def _edits(
+    source: Server, hba: str, lines: Sequence[str]
+) -> tuple[tuple[Command, ...], tuple[Command, ...]]:
+    """What puts the lines there, and what takes them out again."""
+    if source.host is None:
+        shown = "\n".join(lines)
+        put = Words(text=f"Put first in {hba}, and reload:\n{shown}")
+        return (put,), (Words(text=f"Take out of {hba}, and reload:\n{shown}"),)
+    reload = Sql(server=source.name, database=MAINTENANCE, text="SELECT pg_reload_conf()")
+    edit = partial(FileEdit, host=source.name, path=hba)
+    return (edit(prepend=(*lines,)), reload), (edit(remove=(*lines,)), reload)
+
+
+def _lines(dumps: bool) -> str:
+    return "both lines" if dumps else "the line"
+
+
+def _hba_line(database: str, user: str, address: str, *, tls: bool) -> str:
+    kind = "hostssl" if tls else "host"
+    return f"{kind} {_hba_name(database)} {user} {_hba_address(address)} scram-sha-256"
+
+
+def _hba_name(name: str) -> str:
     plain = name.isidentifier() and name not in ("all", "sameuser", "samerole", "replication")
     return name if plain else quote_ident(name)
 

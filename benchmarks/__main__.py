@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from benchmarks import start, ten_nights, write_pause
+from benchmarks import facts, probe, start, ten_nights, tuning, tunnel, write_pause
 from benchmarks.command import run
 
-BENCHMARKS = (write_pause.BENCHMARK, start.BENCHMARK, ten_nights.BENCHMARK)
+BENCHMARKS = (
+    write_pause.BENCHMARK,
+    start.BENCHMARK,
+    ten_nights.BENCHMARK,
+    probe.BENCHMARK,
+    tunnel.BENCHMARK,
+    facts.BENCHMARK,
+    tuning.BENCHMARK,
+)
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ from rehearsal.box import Box, start
 from rehearsal.folders import Settings
 from tui.unattended import Walk
 
-SETTINGS = Settings(pooler=True, writers=8, rate=300.0)
+SETTINGS = Settings(pooler=True, hosts="local", writers=8, rate=300.0)
 
 
 @dataclass(frozen=True)

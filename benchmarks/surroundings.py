@@ -16,7 +16,7 @@ from profiles.errors import HostError
 from rehearsal import binaries, pooler
 from rehearsal.processes import THIS_MACHINE
 
-LIBRARIES = ("asyncpg", "psycopg", "textual")
+LIBRARIES = ("asyncpg", "asyncssh", "psycopg", "textual")
 ASK_DEADLINE_S = 10.0
 
 
@@ -25,7 +25,7 @@ def versions() -> dict[str, str]:
     programs = binaries.find().values()
     return {
         "nightferry": VERSION,
-        "PostgreSQL": " → ".join(_asked([each / "postgres", "--version"]) for each in programs),
+        "PostgreSQL": " → ".join(version_of([each / "postgres", "--version"]) for each in programs),
         "PgBouncer": _pooler(),
         "Python": platform.python_version(),
         **{name: version(name) for name in LIBRARIES},
@@ -49,14 +49,15 @@ def _pooler() -> str:
         program, why = pooler.obtain(Path(folder))
         if program is None:
             raise HostError(THIS_MACHINE, "find PgBouncer", why)
-        return _asked([program.path, "--version"], program.libraries)
+        return version_of([program.path, "--version"], program.libraries)
 
 
-def _asked(argv: Sequence[str | Path], libraries: Path | None = None) -> str:
+def version_of(argv: Sequence[str | Path], libraries: Path | None = None) -> str:
     """The version in the first line a program prints."""
     env = {"LD_LIBRARY_PATH": str(libraries)} if libraries else {}
-    said = subprocess.run(
+    ran = subprocess.run(
         argv, env=env, capture_output=True, text=True, check=True, timeout=ASK_DEADLINE_S
-    ).stdout
+    )
+    said = ran.stdout or ran.stderr
     found = re.search(r"\d+(\.\d+)+", said)
     return found[0] if found else said.partition("\n")[0]

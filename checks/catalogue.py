@@ -5,10 +5,14 @@ from __future__ import annotations
 from checks import (
     aftercare,
     capacity,
+    carrying,
+    certificates,
     consumers,
     counts,
     destination,
     endpoints,
+    machine,
+    pages,
     pooler,
     road,
     roles,
@@ -18,9 +22,10 @@ from checks import (
     sizing,
     tables,
     tools,
+    tuning,
     verify,
 )
-from checks.check import Check, Need, Run, Side, write_rate_window
+from checks.check import Check, Need, Run, Side, no_window, write_rate_window
 
 OLD: tuple[Side, ...] = ("source",)
 NEW: tuple[Side, ...] = ("destination",)
@@ -44,9 +49,9 @@ def _console(id_: str, run: Run) -> Check:
     return Check(id=id_, phase="preflight", sides=POOLER, run=run, needs=frozenset({"pooler"}))
 
 
-def _road(id_: str, run: Run, deadline_s: float) -> Check:
+def _road(id_: str, run: Run, deadline_s: float, sides: tuple[Side, ...] = NIGHT) -> Check:
     needs: frozenset[Need] = frozenset({"host"})
-    return Check(id=id_, phase="network", sides=NIGHT, run=run, needs=needs, deadline_s=deadline_s)
+    return Check(id=id_, phase="network", sides=sides, run=run, needs=needs, deadline_s=deadline_s)
 
 
 SERVERS = (
@@ -78,13 +83,55 @@ NETWORK = (
     _road("net.addresses", road.addresses, PROBING_S),
     _road("net.loss", road.loss, PROBING_S),
     _road("net.jitter", road.jitter, PROBING_S),
-    _road("net.resolution", road.resolution, 75.0),
-    _road("net.resolvers", road.resolvers, 75.0),
+    _road("net.resolution", road.resolution, 75.0, EACH),
+    _road("net.resolvers", road.resolvers, 75.0, EACH),
+    _sql("net.session", "network", EACH, road.session),
     _road("net.connecting", road.connecting, 75.0),
     _road("net.mtu", road.path_mtu, 190.0),
-    _sql("net.page", "network", NIGHT, road.page),
-    _road("net.copy", road.copy, PROBING_S),
-    _road("net.throughput", road.throughput, 120.0),
+    _road("net.page", pages.page, 190.0),
+    _road("net.copy", carrying.copy, PROBING_S),
+    _road("net.throughput", carrying.throughput, 120.0),
+    _road("net.window", carrying.window, 120.0),
+    _road("net.clocks", carrying.clocks, 120.0),
+    _road("net.from_here", road.roads_from_here, 2 * PROBING_S),
+)
+
+LOOKING_S = 60.0
+"""One look at a host serves all checks of a side; it has a deadline of its own."""
+
+
+def _host(id_: str, sides: tuple[Side, ...], run: Run, *more: Need, watches: bool = False) -> Check:
+    return Check(
+        id=id_,
+        phase="tuning",
+        sides=sides,
+        run=run,
+        needs=frozenset({"host", *more}),
+        window_s=write_rate_window if watches else no_window,
+        deadline_s=LOOKING_S,
+    )
+
+
+TUNING = (
+    _host("host.system", EACH, machine.judging("host.system")),
+    _host("host.container", EACH, machine.judging("host.container")),
+    _host("host.steal", EACH, machine.judging("host.steal")),
+    _host("host.iowait", EACH, machine.judging("host.iowait")),
+    _host("host.await", EACH, machine.judging("host.await")),
+    _host("host.rotational", EACH, machine.judging("host.rotational")),
+    _host("host.memory", EACH, machine.judging("host.memory")),
+    _host("host.swap", EACH, machine.judging("host.swap")),
+    _host("host.space_for_copy", NEW, machine.space_for_copy, "sql"),
+    _host("host.space_for_log", OLD, machine.space_for_log, "sql", watches=True),
+    _host("host.filesystem", EACH, machine.judging("host.filesystem")),
+    _host("host.inodes", EACH, machine.judging("host.inodes")),
+    _host("host.clock", EACH, machine.judging("host.clock")),
+    _host("host.huge_pages", EACH, machine.judging("host.huge_pages")),
+    _host("host.open_files", EACH, machine.open_files),
+    _host("host.resolvers", EACH, machine.judging("host.resolvers")),
+    _host("host.compared", BOTH, machine.compared, "sql"),
+    _host("host.firewall", OLD, tuning.who_reaches, "sql"),
+    _watching("pg.commits", "tuning", OLD, machine.commits),
 )
 
 SLOTS = capacity.free("slots_free", "max_replication_slots", "replication slots")
@@ -135,6 +182,13 @@ PREFLIGHT = (
     _sql("pg.superuser_roles", "preflight", OLD, roles.superuser_roles),
     _sql("pg.wizard_sessions", "preflight", OLD, roles.wizard_sessions),
     Check(
+        id="pg.root_cert",
+        phase="preflight",
+        sides=EACH,
+        run=certificates.root_cert,
+        needs=frozenset(),
+    ),
+    Check(
         id="pg.client_tools",
         phase="preflight",
         sides=NIGHT,
@@ -165,6 +219,13 @@ PREFLIGHT = (
     ),
     _console("pooler.reachable", pooler.reachable),
     _console("pooler.target", pooler.target),
+    Check(
+        id="pooler.sees_destination",
+        phase="preflight",
+        sides=POOLER,
+        run=pooler.sees_destination,
+        needs=frozenset(),
+    ),
     _console("pooler.pool_mode", pooler.pool_mode),
     _console("pooler.query_wait_timeout", pooler.wait_timeout),
     _console("pooler.server_login_retry", pooler.login_retry),
@@ -214,7 +275,7 @@ AFTERCARE = (
     _sql("pg.leftovers", "aftercare", EACH, aftercare.leftovers),
 )
 
-CHECKS = (*SERVERS, *ROUTE, *NETWORK, *PREFLIGHT, *LAG, *VERIFY, *AFTERCARE)
+CHECKS = (*SERVERS, *ROUTE, *NETWORK, *TUNING, *PREFLIGHT, *LAG, *VERIFY, *AFTERCARE)
 BY_ID = {check.id: check for check in CHECKS}
 
 AGAIN_BEFORE_ARMING = (

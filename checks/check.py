@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import msgspec
 
 from connections.host import Ran
+from connections.tcp_info import TcpInfo
 from profiles.errors import NightferryError
 from profiles.events import Event
 from profiles.findings import Verdict
@@ -59,6 +60,10 @@ class Asks(Protocol):
     @property
     def encrypted(self) -> bool:
         """Whether the session is under TLS."""
+        ...
+
+    def road(self) -> TcpInfo | None:
+        """What the kernel here knows of the road below it; None where nobody knows it."""
         ...
 
     async def rows(self, sql: str, *args: object, deadline_s: float = 10.0) -> Sequence[Row]:
@@ -181,6 +186,8 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str | None = None
     wants: str = ""
     """The value that the remedy would set, where it sets one."""
+    figures: dict[str, float] = {}
+    """As a finding's."""
 
 
 Run = Callable[[Look, str], Awaitable[Said]]

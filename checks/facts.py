@@ -39,6 +39,8 @@ class ServerFacts(_Fact, frozen=True, kw_only=True):
     port: int
     tls: bool
     """Whether the server has TLS turned on."""
+    address: str | None = None
+    """The one of its own addresses at which our session arrived; None by its socket."""
 
     @property
     def major(self) -> int:
@@ -219,6 +221,7 @@ async def _server(session: Asks) -> ServerFacts:
         listen_addresses=row["listen_addresses"],
         port=row["port"],
         tls=row["tls"],
+        address=row["address"],
     )
 
 

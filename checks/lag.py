@@ -121,7 +121,9 @@ async def _apply_trouble(destination: Asks, watched: Watched) -> str:
     if not row["working"]:
         after = f" ({counted})" if counted else ""
         return f"subscription {watched.subscription} has no apply worker{after}"
-    return f"subscription {watched.subscription}: {counted}" if counted else ""
+    # An error that it works on after was tried again: a road that was cut, mostly.
+    conflicts = problems.rows[0]["conflicts"] if problems.rows else 0
+    return f"subscription {watched.subscription}: {conflicts} conflicts" if conflicts else ""
 
 
 def _counted(row: Row) -> str:

@@ -7,9 +7,10 @@ import re
 import socket
 from collections.abc import Mapping, Sequence
 
-from checks.check import Look, Said, remedy_id
+from checks.check import HERE, Look, Machine, Said, remedy_id
 from checks.figures import several
 from checks.ini import PoolLine, includes, pool_line
+from connections.tls import is_loopback
 from profiles.errors import HostError, NightferryError
 from profiles.profile import PgBouncer, Profile
 from profiles.steps import quoted
@@ -19,6 +20,8 @@ OLDEST, NEWEST = (1, 18), (1, 26)
 CONSOLE = "pgbouncer"
 """The console's own row among the databases."""
 LOGIN_RETRY_S = 1.0
+OWN_NETWORK = "cat /proc/sys/kernel/random/boot_id && readlink /proc/self/ns/net"
+"""The running kernel and, on it, the network namespace; nobody needs a right to look."""
 
 Rows = Sequence[Mapping[str, str]]
 
@@ -77,6 +80,39 @@ async def leads_to(row: Mapping[str, str], address: str, port: int) -> bool:
         return True
     there, here = await asyncio.gather(_addresses(row["host"]), _addresses(address))
     return bool(there & here)
+
+
+async def sees_destination(look: Look, name: str) -> Said:
+    """Does the destination's address lead there from where the pooler stands?"""
+    there = look.profile.destination
+    address = f"{there.address}:{there.port}"
+    if not (is_loopback(there.address) or there.address.startswith("/")):
+        return Said(verdict="pass", figure=f"{address} is the same from everywhere")
+    meant = there.name if there.by_tunnel else HERE
+    machines = look.machine(name), look.machine(meant)
+    stacks = await asyncio.gather(*(_own_network(machine) for machine in machines))
+    evidence = "; ".join(
+        f"{one.name}: {OWN_NETWORK} → {said}" for one, said in zip(machines, stacks, strict=True)
+    )
+    if stacks[0] == stacks[1]:
+        figure = f"{address} is on the pooler's own machine"
+        return Said(verdict="pass", figure=figure, evidence=evidence)
+    return Said(
+        verdict="stop",
+        figure=f"{address} is another machine's own address",
+        says=f"The pooler would be pointed at its own machine instead of {there.name}.",
+        evidence=evidence,
+        todo=f"Give {there.name} the address in the profile by which its clients are to reach it.",
+    )
+
+
+async def _own_network(machine: Machine) -> str:
+    """What only those have in common to whom a loopback address is the same place."""
+    ran = await machine.run(OWN_NETWORK, deadline_s=5.0)
+    if ran.code or len(ran.out.split()) != 2:
+        said = " ".join((ran.err or ran.out).split()) or f"exit code {ran.code}"
+        raise HostError(machine.name, OWN_NETWORK, said)
+    return " ".join(ran.out.split())
 
 
 async def pool_mode(look: Look, name: str) -> Said:

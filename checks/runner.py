@@ -129,6 +129,7 @@ def _finding(turn: Turn, said: Said, look: Look) -> Finding:
         todo=said.todo,
         remedy=said.remedy,
         wants=said.wants,
+        figures=said.figures,
     )
 
 

@@ -11,6 +11,7 @@ from checks.figures import size
 from checks.queries import Answer, ask, query
 from connections.tls import is_loopback
 from profiles.errors import NightferryError
+from profiles.profile import Server
 
 OLDEST_MAJOR = 16
 """Before it a subscription knows no ``origin`` and the way back would loop."""
@@ -109,6 +110,8 @@ async def tls(look: Look, side: str) -> Said:
     server = look.server(side)
     if look.on(side).encrypted:
         return Said(verdict="pass", figure="encrypted")
+    if server.by_tunnel and not look.profile.rehearsal:
+        return _under_ssh(side, server)
     here = is_loopback(server.address) or server.address.startswith("/")
     if here or look.profile.rehearsal:
         says = "The way to it does not leave this machine."
@@ -121,6 +124,19 @@ async def tls(look: Look, side: str) -> Said:
     )
 
 
+def _under_ssh(side: str, server: Server) -> Said:
+    """Our own sessions are safe as far as its host; the rows that move go another way."""
+    figure = "under SSH as far as its host, no TLS"
+    if side == "destination" or server.replication_tunnel is not None:
+        return Said(verdict="note", figure=figure, says="What moves does not come this way.")
+    return Said(
+        verdict="warn",
+        figure=figure,
+        says="Replication does not come this way: its rows can be read on theirs.",
+        todo="Turn on `ssl` on the server, or give the profile a `replication_tunnel`.",
+    )
+
+
 class Reading(NamedTuple):
     """One reading of a server's clock: how far ahead of ours, give or take half a round trip."""
 
@@ -130,7 +146,7 @@ class Reading(NamedTuple):
 
 async def clock(look: Look, name: str) -> Said:
     """Do the two servers' clocks agree?"""
-    old, new = await asyncio.gather(_clock_of(look.on("source")), _clock_of(look.on("destination")))
+    old, new = await asyncio.gather(clock_of(look.on("source")), clock_of(look.on("destination")))
     difference_s = abs(new.ahead_s - old.ahead_s)
     sure_s = (old.trip_s + new.trip_s) / 2
     allowed_s = look.profile.thresholds.clock_difference_s
@@ -147,7 +163,8 @@ async def clock(look: Look, name: str) -> Said:
     )
 
 
-async def _clock_of(session: Asks) -> Reading:
+async def clock_of(session: Asks) -> Reading:
+    """A server's clock, by the quickest of a few questions."""
     loop = asyncio.get_running_loop()
     readings = []
     for _ in range(CLOCK_READINGS):

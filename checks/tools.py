@@ -79,9 +79,20 @@ async def client_tools(look: Look, name: str) -> Said:
     """Are there client tools to carry the schema over?"""
     destination = look.profile.destination
     major = look.on("destination").version_num // 10000
-    machine = look.machine(destination.name if destination.host else HERE)
-    found = await find_tools(machine, destination.client_tools, major)
+    found = await found_tools(look, major)
     return judged_tools(found, major, _tls_wanted(look), folders(destination.client_tools, major))
+
+
+async def found_tools(look: Look, major: int) -> list[ClientTools]:
+    """Those of the machine that the schema is carried over from: the destination's, or this one."""
+    destination = look.profile.destination
+    machine = look.machine(destination.name if destination.host else HERE)
+    return await find_tools(machine, destination.client_tools, major)
+
+
+async def tools_to_use(look: Look, major: int) -> ClientTools | None:
+    """The tools that the schema is carried over with; None where none fit."""
+    return chosen(await found_tools(look, major), major, _tls_wanted(look) != "no")
 
 
 def chosen(found: Sequence[ClientTools], major: int, tls: bool) -> ClientTools | None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, MutableMapping
-from contextlib import ExitStack, asynccontextmanager
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
+from connections import passfile
 from connections.answers import (
     SECRET_NAMES,
     complaint_of,
@@ -23,12 +23,13 @@ from connections.answers import (
     tail_of,
     text_of,
 )
-from connections.host import Ran
+from connections.host import Host, Ran
 from connections.hosts import Hosts
-from connections.passfile import passfile
+from connections.passwords import AskPassword
 from connections.pgbouncer import pause
 from connections.postgres import Row, Session, patiently
-from connections.reach import AskPassword, Reach
+from connections.prepared import CHANGED, Prepared
+from connections.reach import Reach
 from connections.refusals import in_short
 from profiles.errors import (
     AnswerError,
@@ -87,14 +88,12 @@ class Hands:
     def __init__(
         self,
         profile: Profile,
-        folder: Path,
         passwords: AskPassword,
         hosts: Hosts | None = None,
     ) -> None:
-        """``folder`` is the night's own (0700); ``hosts`` are shared with who closes them."""
+        """``hosts`` are shared with who closes them."""
         self._hosts = hosts or Hosts(profile, passwords)
         self._profile = profile
-        self._folder = folder
         self._passwords = passwords
 
     async def close(self) -> None:
@@ -104,20 +103,41 @@ class Hands:
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[Work]:
         """A scope whose sessions are shared per server and database, and closed at its end."""
-        reach = Reach(self._profile, self._passwords)
+        reach = Reach(self._profile, self._passwords, self._hosts)
+        work = Work(reach, self._hosts)
         try:
-            yield Work(reach, self._folder, self._hosts)
+            yield work
         finally:
+            await work.close()
             await reach.close()
 
 
 class Work:
     """Runs the commands of one step and asks its evidence."""
 
-    def __init__(self, reach: Reach, folder: Path, hosts: Hosts) -> None:
+    def __init__(self, reach: Reach, hosts: Hosts) -> None:
         self._hosts = hosts
         self._reach = reach
-        self._folder = folder
+        self._ready: dict[FileEdit, tuple[str, Prepared]] = {}
+        self._prepared: list[Prepared] = []
+
+    async def prepare(self, command: FileEdit) -> None:
+        """Does all of an edit but its one act, so that `do` only has that left. Raises HostError.
+
+        Where the file has changed by then, `do` makes the edit anew.
+        """
+        host = self._hosts.of(command.host)
+        before = await host.read(command.path)
+        after = _after(host, command, before)
+        if after != before:
+            prepared = await host.prepare(command.path, before, after)
+            self._prepared.append(prepared)
+            self._ready[command] = (unified(before, after, command.path), prepared)
+
+    async def close(self) -> None:
+        """Takes away what was prepared and not used; never raises."""
+        for prepared in self._prepared:
+            await prepared.drop()
 
     async def do(self, command: Command, values: Values) -> Answer:
         """Runs a command and says what it answered; what it captures is added to ``values``.
@@ -236,8 +256,10 @@ class Work:
         line = fill(command.line, command.fills, values)
         ran = await self._ran(command, line)
         if ran.code:
-            said = f"exit code {ran.code}: {complaint_of(ran.err or ran.out)}"
-            raise HostError(self._hosts.of(command.host).name, f"run {in_short(line)}", said)
+            where, complaint = self._hosts.of(command.host).name, complaint_of(ran.err or ran.out)
+            said = f"exit code {ran.code}: {complaint}"
+            remedy = _where_it_logs_in(command, where, complaint)
+            raise HostError(where, f"run {in_short(line)}", said, remedy)
         if command.captures is not None:
             values[command.captures] = ran.out.strip()
         return Answer(line, tail_of(ran.out))
@@ -247,26 +269,33 @@ class Work:
         if secret := set(command.fills) & set(SECRET_NAMES):
             said = f"it would show {', '.join(secret)} in the list of processes"
             raise HostError(host.name, f"run {in_short(command.line)}", said)
-        logins = await self._reach.logins(command.passwords_for)
-        with ExitStack() as stack:
-            env = {}
-            if command.passwords_for:
-                env["PGPASSFILE"] = str(stack.enter_context(passfile(self._folder, logins)))
-                env["PGCONNECT_TIMEOUT"] = str(CONNECT_TIMEOUT_S)
-            return await host.run(line, deadline_s=command.deadline_s, env=env)
+        env: dict[str, str] = {}
+        files: dict[str, str] = {}
+        if command.passwords_for:
+            logins = await self._reach.logins(command.passwords_for)
+            env["PGCONNECT_TIMEOUT"] = str(CONNECT_TIMEOUT_S)
+            files[passfile.VARIABLE] = passfile.content(logins)
+        return await host.run(
+            line, deadline_s=command.deadline_s, env=env, files=files, as_user=command.as_user
+        )
 
     async def _edit(self, command: FileEdit) -> Answer:
+        if command in self._ready:
+            text, prepared = self._ready.pop(command)
+            try:
+                return Answer(text, f"changed; as it was: {await prepared.take()}")
+            except HostError as error:
+                if error.answered != CHANGED:
+                    raise
         host = self._hosts.of(command.host)
-        before = await host.read(command.path)
-        try:
-            after = edited(command, before)
-        except ValueError as error:
-            remedy = "It is as it was: make the edit by hand."
-            raise HostError(host.name, f"edit {command.path}", str(error), remedy) from None
+        who, creates = command.as_user, command.creates
+        before = await host.read(command.path, as_user=who, creates=creates)
+        after = _after(host, command, before)
         if after == before:
             return Answer(shown(command), "it stands already")
-        backup = await host.write(command.path, after)
-        return Answer(unified(before, after, command.path), f"changed; as it was: {backup}")
+        backup = await host.write(command.path, after, as_user=who, creates=creates)
+        said = f"changed; as it was: {backup}" if before else "it was empty, or not there"
+        return Answer(unified(before, after, command.path), said)
 
     async def _pooler(self, command: Pooler) -> Answer:
         console = await self._reach.console(command.endpoint)
@@ -288,6 +317,26 @@ class Work:
             return await session.rows_at_once(text, deadline_s=command.deadline_s)
         finally:
             await session.close()
+
+
+def _where_it_logs_in(command: Shell, where: str, complaint: str) -> str:
+    """What to do when a program of PostgreSQL's was not let in: it is not here that it ran."""
+    if command.host is None or not command.passwords_for or "connection to" not in complaint:
+        return ""
+    names = " and ".join(command.passwords_for)
+    return (
+        f"It logged in from the {where}: see that {names} is reached from there, and that its"
+        " pg_hba.conf lets the wizard's own login in from that address, with that password."
+    )
+
+
+def _after(host: Host, command: FileEdit, before: str) -> str:
+    """The text with the edit in it. Raises HostError where it does not fit."""
+    try:
+        return edited(command, before)
+    except ValueError as error:
+        remedy = "It is as it was: make the edit by hand."
+        raise HostError(host.name, f"edit {command.path}", str(error), remedy) from None
 
 
 def _shown_rows(command: Pooler, rows: list[dict[str, str]]) -> Answer:

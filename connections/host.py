@@ -1,7 +1,7 @@
 """The machine under a server: run a line, read and write a file, leave a process behind.
 
 Knows this machine only, as whoever the engine runs as; another way of reaching a machine is another
-class with the same four methods. Must not know what the lines and files are for.
+class with the same methods. Must not know what the lines and files are for.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ import signal
 import stat
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
+from connections.prepared import Prepared, PreparedHere
 from profiles.errors import DeadlineError, HostError
+from profiles.files import sync_folder
 from profiles.secrets import masked
 
 GRACE_S = 2.0
@@ -32,6 +34,7 @@ TAIL_S = 0.2
 
 LOOK_S = 0.02
 DETACH_S = 5.0
+NEW_FILE_MODE = 0o644
 
 
 class Ran(NamedTuple):
@@ -55,21 +58,35 @@ class Host(Protocol):
         *,
         deadline_s: float,
         env: Mapping[str, str] = {},
+        files: Mapping[str, str] = {},
         on_line: Callable[[str], None] | None = None,
+        as_user: str | None = None,
     ) -> Ran:
         """One line by ``/bin/sh -c``; its process group is ended on deadline or cancellation.
 
-        ``on_line`` gets each line of output and errors as they come. Processes that the line left
-        in the background stay. Raises HostError, DeadlineError.
+        ``files`` are for secrets: the variable of that name holds the path of a file there, 0600,
+        with that content. No folder ever has it, so it is gone with the line, however that ends.
+        ``on_line`` gets each line of output and errors as they come. ``as_user`` is whom the line
+        runs as, in the place of whom all of them are for. Processes that the line left in the
+        background stay. Raises HostError, DeadlineError.
         """
 
-    async def read(self, path: str) -> str:
-        """The text of a file. Raises HostError."""
+    async def read(self, path: str, *, as_user: str | None = None, creates: bool = False) -> str:
+        """The text of a file; with ``creates`` that of a missing one is empty. Raises HostError."""
 
-    async def write(self, path: str, text: str) -> str:
+    async def write(
+        self, path: str, text: str, *, as_user: str | None = None, creates: bool = False
+    ) -> str:
         """Replaces an existing file in one act; owner and mode stay. Returns its backup's path.
 
-        Raises HostError, and then the file is as it was.
+        With ``creates`` a missing one is made, whole or not at all, with mode 0644 and without a
+        backup. Raises HostError, and then the file is as it was.
+        """
+
+    async def prepare(self, path: str, before: str, text: str) -> Prepared:
+        """Makes everything ready for `write`, up to the one act; only for a file that reads so.
+
+        Raises HostError, and then nothing is left beside the file.
         """
 
     async def detach(self, argv: Sequence[str], *, user: str | int | None, log: str) -> int:
@@ -91,44 +108,59 @@ class ThisMachine:
         *,
         deadline_s: float,
         env: Mapping[str, str] = {},
+        files: Mapping[str, str] = {},
         on_line: Callable[[str], None] | None = None,
+        as_user: str | None = None,
     ) -> Ran:
         """As `Host.run`."""
+        tried = f"run {masked(line)}" + (f" as {as_user}" if as_user is not None else "")
         # Files, not pipes: a daemon started by the line would hold a pipe open, and die of its end.
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *("/bin/sh", "-c", line),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=err,
-                    env={**os.environ, **env},
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise self._failed(f"run {masked(line)}", error) from error
+            process = await self._started(
+                line, {**os.environ, **env}, files, as_user, tried, out, err
+            )
             tails = [_Tail(out, on_line), _Tail(err, on_line)] if on_line else []
             try:
                 code = await _ended(process, tails, deadline_s)
             except TimeoutError:
                 said = f"it had not ended after {deadline_s:g} s, and was stopped"
-                raise DeadlineError(self.name, f"run {masked(line)}", said) from None
+                raise DeadlineError(self.name, tried, said) from None
             return Ran(code, _all_of(out), _all_of(err))
 
-    async def read(self, path: str) -> str:
+    async def read(self, path: str, *, as_user: str | None = None, creates: bool = False) -> str:
         """As `Host.read`; bytes that are no UTF-8 survive a later `write`."""
+        self._as_us(f"read {path}", as_user)
         try:
             content = await asyncio.to_thread(Path(path).read_bytes)
+        except FileNotFoundError as error:
+            if creates:
+                return ""
+            raise self._failed(f"read {path}", error) from error
         except OSError as error:
             raise self._failed(f"read {path}", error) from error
         return content.decode("utf-8", "surrogateescape")
 
-    async def write(self, path: str, text: str) -> str:
+    async def write(
+        self, path: str, text: str, *, as_user: str | None = None, creates: bool = False
+    ) -> str:
         """As `Host.write`; where the path is a link, the file it leads to is replaced."""
+        self._as_us(f"write {path}", as_user)
+        content = text.encode("utf-8", "surrogateescape")
         try:
-            return await asyncio.to_thread(_replace, path, text.encode("utf-8", "surrogateescape"))
+            return await asyncio.to_thread(_replace, path, content, creates)
         except OSError as error:
             raise self._failed(f"write {path}", error) from error
+
+    async def prepare(self, path: str, before: str, text: str) -> PreparedHere:
+        """As `Host.prepare`."""
+        was, content = (each.encode("utf-8", "surrogateescape") for each in (before, text))
+        try:
+            prepared = PreparedHere(
+                self.name, *await asyncio.to_thread(_staged, path, content), was
+            )
+        except OSError as error:
+            raise self._failed(f"write {path}", error) from error
+        return prepared
 
     async def detach(self, argv: Sequence[str], *, user: str | int | None, log: str) -> int:
         """As `Host.detach`."""
@@ -142,12 +174,74 @@ class ThisMachine:
         except OSError as error:
             raise self._failed(tried, error) from error
 
+    async def _started(
+        self,
+        line: str,
+        env: Mapping[str, str],
+        files: Mapping[str, str],
+        user: str | None,
+        tried: str,
+        out: IO[bytes],
+        err: IO[bytes],
+    ) -> asyncio.subprocess.Process:
+        try:
+            uid, gid, groups = _identity(user)
+            home = {} if uid is None else {"HOME": pwd.getpwuid(uid).pw_dir}
+            with _in_memory(files, uid) as held:
+                return await asyncio.create_subprocess_exec(
+                    *("/bin/sh", "-c", line),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    env={
+                        **env,
+                        **home,
+                        **{name: f"/proc/self/fd/{fd}" for name, fd in held.items()},
+                    },
+                    start_new_session=True,
+                    pass_fds=(*held.values(),),
+                    user=uid,
+                    group=gid,
+                    extra_groups=groups,
+                )
+        except KeyError:
+            raise HostError(self.name, tried, f"there is no user {user} here") from None
+        except OSError as error:
+            raise self._failed(tried, error) from error
+
+    def _as_us(self, tried: str, user: str | None) -> None:
+        """Refuses to touch another user's files: here it is done as who we are, or not at all."""
+        if user is None or os.geteuid() == 0:
+            return
+        try:
+            uid = pwd.getpwnam(user).pw_uid
+        except KeyError:
+            raise HostError(self.name, tried, f"there is no user {user} here") from None
+        if uid != os.geteuid():
+            raise self._failed(tried, PermissionError(errno.EPERM, f"only {user} may"))
+
     def _failed(self, tried: str, error: OSError) -> HostError:
         remedy = "Do it by hand, or give the engine the right to."
         said = error.strerror or str(error)
         return HostError(
             self.name, tried, said, remedy if isinstance(error, PermissionError) else ""
         )
+
+
+@contextmanager
+def _in_memory(files: Mapping[str, str], owner: int | None) -> Iterator[dict[str, int]]:
+    """A descriptor of each, of a file that no path leads to: it lives while a process holds it."""
+    with ExitStack() as stack:
+        held: dict[str, int] = {}
+        for name, content in files.items():
+            held[name] = os.memfd_create("nightferry")
+            stack.callback(os.close, held[name])
+            os.fchmod(held[name], 0o600)
+            with os.fdopen(held[name], "w", encoding="utf-8", closefd=False) as file:
+                file.write(content)
+            if owner is not None:
+                os.fchown(held[name], owner, -1)
+        yield held
 
 
 class _Tail:
@@ -220,39 +314,55 @@ def _all_of(file: IO[bytes]) -> str:
     return file.read().decode("utf-8", "replace")
 
 
-def _replace(path: str, content: bytes) -> str:
-    real = Path(path).resolve(strict=True)
-    before = real.stat()
+def _replace(path: str, content: bytes, creates: bool) -> str:
+    real = Path(path).resolve(strict=not creates)
+    there = real.exists()
+    real, new, backup = _stage(real, content)
+    new.replace(real)
+    sync_folder(real.parent)
+    return str(backup) if there else ""
+
+
+def _staged(path: str, content: bytes) -> tuple[Path, Path, Path]:
+    return _stage(Path(path).resolve(strict=True), content)
+
+
+def _stage(real: Path, content: bytes) -> tuple[Path, Path, Path]:
+    """The file, the new one beside it, and where its backup is, if there is anything to back up."""
+    model = real if real.exists() else None
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     backup = real.with_name(f"{real.name}.nightferry-{stamp}")
-    _write_like(backup, real.read_bytes(), real, before)
-    unfinished = real.with_name(f".{real.name}.nightferry-{stamp}")
-    _write_like(unfinished, content, real, before)
-    unfinished.replace(real)
-    folder = os.open(real.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    return str(backup)
+    if model is not None:
+        _write_like(backup, model.read_bytes(), model)
+    new = real.with_name(f".{real.name}.nightferry-{stamp}")
+    _write_like(new, content, model)
+    return real, new, backup
 
 
-def _write_like(path: Path, content: bytes, model: Path, status: os.stat_result) -> None:
+def _write_like(path: Path, content: bytes, model: Path | None) -> None:
     """A new file on disk, with the model's owner, mode and extended attributes; or none."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(descriptor, status.st_uid, status.st_gid)
-            shutil.copystat(model, path)
-            os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
-            os.utime(path)
+            if model is None:
+                os.fchmod(descriptor, NEW_FILE_MODE)
+            else:
+                _make_like(path, descriptor, model)
             os.fsync(descriptor)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+
+
+def _make_like(path: Path, descriptor: int, model: Path) -> None:
+    status = model.stat()
+    if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+        os.fchown(descriptor, status.st_uid, status.st_gid)
+    shutil.copystat(model, path)
+    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+    os.utime(path)
 
 
 def _detach(argv: Sequence[str], user: str | int | None, log: str) -> int:

@@ -1,4 +1,4 @@
-"""The hosts of a night: this machine, and others over SSH, with one connection for each."""
+"""The hosts of a night: this machine, and others over SSH, one connection and tunnel for each."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from connections.host import Host, ThisMachine
-from connections.reach import AskPassword, way_to
-from profiles.errors import HostError, UnknownHostKeyError
+from connections.passwords import AskPassword
+from connections.ways import tunnel_to, way_to
+from profiles.errors import HostError, UnknownHostKeyError, UnreachableError
 from profiles.profile import Profile, SshHost
 
 if TYPE_CHECKING:
     from connections.ssh_host import RemoteMachine
     from connections.ssh_link import Link
+    from connections.tunnel import Tunnel
 
 
 class Hosts:
@@ -23,6 +25,7 @@ class Hosts:
         self._passwords = passwords
         self._links: dict[str, Link] = {}
         self._machines: dict[str, RemoteMachine] = {}
+        self._tunnels: dict[str, Tunnel] = {}
 
     def of(self, name: str | None) -> Host:
         """The machine a server or endpoint stands on; None is this one.
@@ -53,6 +56,27 @@ class Hosts:
             self._links[name] = Link(name, host, self._passwords)
         return self._links[name]
 
+    async def tunnel(self, name: str, deadline_s: float = 10.0) -> Tunnel | None:
+        """The way for sessions with a server or endpoint, open; None: straight to its address.
+
+        All of them share it, and its port stays as it is. Raises ConnectError, SecretError.
+        """
+        to = tunnel_to(self._profile, name)
+        if to is None:
+            return None
+        if name not in self._tunnels:
+            from connections.tunnel import Tunnel
+
+            self._tunnels[name] = Tunnel(self.link(name), to)
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._tunnels[name].open()
+        except TimeoutError:
+            where, tried = f"host of {name}", f"open a tunnel to {to[0]}:{to[1]} from there"
+            said = f"no connection within {deadline_s:g} s"
+            raise UnreachableError(where, tried, said, "See whether the host is up.") from None
+        return self._tunnels[name]
+
     def is_far(self, name: str) -> bool:
         """Whether a connection leads to it; False for this machine, and where none is named."""
         try:
@@ -61,7 +85,8 @@ class Hosts:
             return False
 
     async def close(self) -> None:
-        """Ends every connection; never raises."""
+        """Ends every tunnel and connection; never raises. What is wanted later is opened anew."""
+        await asyncio.gather(*(tunnel.close() for tunnel in self._tunnels.values()))
         await asyncio.gather(*(link.close() for link in self._links.values()))
 
 

@@ -6,11 +6,15 @@ reference is resolved anew each time.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Literal, NamedTuple, get_args
 
 from profiles.errors import SecretError
 from profiles.profile import ByHand, ConnectionFile, PgBouncer, Profile, SecretRef, SshHost
 from profiles.secrets import resolve
+
+AskPassword = Callable[[str], Awaitable[str | None]]
+"""Called with a name, as `Passwords`."""
 
 
 def client_of(endpoint: str) -> str:

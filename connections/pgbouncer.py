@@ -11,7 +11,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 
@@ -30,6 +30,9 @@ from profiles.errors import (
 from profiles.profile import PgBouncer
 from profiles.secrets import masked
 
+if TYPE_CHECKING:
+    from connections.tunnel import Tunnel
+
 ADMIN_DATABASE = "pgbouncer"
 """The console's name as a database (PgBouncer manual, Admin console)."""
 
@@ -46,6 +49,8 @@ _NOT_THERE = (
     "No route",
     "No such file",
     "unreach",
+    "reset by peer",
+    "closed the connection unexpectedly",
 )
 _NO_TLS = ("SSL", "certificate", "TLS")
 
@@ -122,20 +127,27 @@ class Console:
 
 
 async def open_console(
-    endpoint: PgBouncer, password: str | None, *, deadline_s: float = 5.0
+    endpoint: PgBouncer,
+    password: str | None,
+    *,
+    deadline_s: float = 5.0,
+    tunnel: Tunnel | None = None,
 ) -> Console:
     """The console by its admin login over TCP, or by the admin socket when there is no password.
 
-    The socket admits the pooler's own system user only. Raises UnreachableError,
-    LoginRefusedError, TlsRefusedError.
+    The socket admits the pooler's own system user only, and stands at the end of no tunnel.
+    Raises UnreachableError, LoginRefusedError, TlsRefusedError.
     """
-    by_socket = endpoint.admin_password is None and endpoint.admin_socket is not None
+    by_socket = endpoint.admin_password is None and tunnel is None
     host = endpoint.admin_socket if by_socket and endpoint.admin_socket else endpoint.address
+    # libpq dials hostaddr, and wants the certificate of host (PostgreSQL manual, 32.1.2).
+    hostaddr, port = (None, endpoint.port) if tunnel is None else tunnel.entrance
     try:
         async with asyncio.timeout(deadline_s):
             connection = await psycopg.AsyncConnection.connect(
                 host=host,
-                port=endpoint.port,
+                hostaddr=hostaddr,
+                port=port,
                 user=endpoint.admin_user,
                 password=password or "",
                 dbname=ADMIN_DATABASE,
@@ -198,6 +210,7 @@ def _stays_paused(second: Console, name: str, error: NightferryError) -> PoolerE
 
 def _tried(endpoint: PgBouncer, host: str) -> str:
     at = host if host.startswith("/") else f"{host}:{endpoint.port}"
+    at += " through SSH" if endpoint.by_tunnel else ""
     return f"open the console at {at} as {endpoint.admin_user}"
 
 

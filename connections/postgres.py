@@ -10,16 +10,21 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from ssl import SSLContext
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import urlencode
 
 import asyncpg  # type: ignore[import-untyped]
 
 from connections.quoting import quote_literal
 from connections.refusals import DRIVER_ERRORS, Place, failed, in_short, refused
-from connections.tls import tls_mode
+from connections.tcp_info import TcpInfo, tcp_info
+from connections.tls import checked_as, tls_mode
 from profiles.errors import DeadlineError, LockTimeoutError, TlsRefusedError
 from profiles.profile import Server, TlsMode
+
+if TYPE_CHECKING:
+    from connections.tunnel import Tunnel
 
 Row: TypeAlias = asyncpg.Record
 """One row of an answer; its columns by name or by number."""
@@ -61,9 +66,16 @@ class ClientLogin(NamedTuple):
 class Session:
     """One session with one database of one server, one statement at a time, until it is lost."""
 
-    def __init__(self, connection: asyncpg.Connection, server: str, database: str) -> None:
+    def __init__(
+        self,
+        connection: asyncpg.Connection,
+        server: str,
+        database: str,
+        tunnel: Tunnel | None = None,
+    ) -> None:
         version = connection.get_server_version()
         self._connection = connection
+        self._tunnel = tunnel
         self._turn = asyncio.Lock()
         self.server = server
         self.database = database
@@ -75,6 +87,12 @@ class Session:
     def lost(self) -> bool:
         """True once it is closed, by us, by the server or by the network."""
         return bool(self._connection.is_closed())
+
+    def road(self) -> TcpInfo | None:
+        """The road to the server, or through a tunnel to its host; None where nobody knows it."""
+        if self._tunnel is not None:
+            return self._tunnel.road()
+        return None if self.lost else tcp_info(self._connection._transport.get_extra_info("socket"))
 
     async def rows(self, sql: str, *args: object, deadline_s: float = 10.0) -> list[Row]:
         """The rows of one statement.
@@ -144,10 +162,12 @@ async def connect(
     application: str = "nightferry",
     deadline_s: float = 10.0,
     settings: Mapping[str, str] = {},
+    tunnel: Tunnel | None = None,
 ) -> Session:
     """A session of the wizard's own login; ``settings`` go before the defaults of every session.
 
-    Raises UnreachableError, LoginRefusedError, TlsRefusedError.
+    With a tunnel that leads to the server's address it is dialled there. Raises UnreachableError,
+    LoginRefusedError, TlsRefusedError.
     """
     login = ClientLogin(
         server.name,
@@ -161,7 +181,7 @@ async def connect(
     late = {name: settings.get(name, default) for name, (_, default) in _SINCE.items()}
     at_login = _AT_LOGIN | {name: value for name, value in settings.items() if name not in late}
     at_login["application_name"] = application
-    session = await _open(login, password, deadline_s, at_login)
+    session = await _open(login, password, deadline_s, at_login, tunnel)
     known = [name for name, (since, _) in _SINCE.items() if session.version_num >= since]
     try:
         await session.set_up({name: late[name] for name in known})
@@ -177,13 +197,15 @@ async def connect_as(
     *,
     application: str = "nightferry client",
     deadline_s: float = 10.0,
+    tunnel: Tunnel | None = None,
 ) -> Session:
     """A session as a client has it, through a pooler or not: nothing is set, nothing is cached.
 
-    Raises UnreachableError, LoginRefusedError, TlsRefusedError.
+    With a tunnel that leads to the login's address it is dialled there. Raises UnreachableError,
+    LoginRefusedError, TlsRefusedError.
     """
     settings = {"application_name": application}
-    return await _open(login, password, deadline_s, settings, statement_cache_size=0)
+    return await _open(login, password, deadline_s, settings, tunnel, statement_cache_size=0)
 
 
 async def patiently(session: Session, sql: str, *, deadline_s: float) -> list[Row]:
@@ -215,14 +237,16 @@ async def _open(
     password: str | None,
     deadline_s: float,
     settings: dict[str, str],
+    tunnel: Tunnel | None,
     **driver: int,
 ) -> Session:
-    place = Place(*login[:5], has_password=password is not None)
+    place = Place(*login[:5], password is not None, tunnel is not None)
+    host, port = (login.address, login.port) if tunnel is None else tunnel.entrance
     try:
         connection = await asyncpg.connect(
             _dsn(login, place),
-            host=login.address,
-            port=login.port,
+            host=host,
+            port=port,
             user=login.user,
             database=login.database,
             password=password or "",  # None would make the driver look for one by itself
@@ -230,11 +254,25 @@ async def _open(
             command_timeout=CANCEL_S,
             server_settings=settings,
             target_session_attrs="any",
+            ssl=_checked_as(login, place) if place.by_tunnel else None,
             **driver,
         )
     except DRIVER_ERRORS as error:
         raise refused(place, error, deadline_s) from None
-    return Session(connection, login.name, login.database)
+    return Session(connection, login.name, login.database, tunnel)
+
+
+def _checked_as(login: ClientLogin, place: Place) -> SSLContext | None:
+    """Whose certificate it has to be where the driver would ask for that of the near end.
+
+    Raises TlsRefusedError when there is no root certificate.
+    """
+    if tls_mode(login.tls, login.address) != "verify-full":
+        return None
+    try:
+        return checked_as(login.address, login.tls_root_cert)
+    except FileNotFoundError as no:
+        raise _no_root(place, str(no)) from None
 
 
 def _dsn(login: ClientLogin, place: Place) -> str:
@@ -245,7 +283,12 @@ def _dsn(login: ClientLogin, place: Place) -> str:
     words: dict[str, str] = {"sslmode": tls_mode(login.tls, login.address)}
     if login.tls_root_cert and words["sslmode"] != "disable":
         if not Path(login.tls_root_cert).is_file():
-            said = f"there is no root certificate {login.tls_root_cert}"
-            raise TlsRefusedError(place.name, place.tried, said, "Correct tls_root_cert.")
+            raise _no_root(place, login.tls_root_cert)
         words["sslrootcert"] = login.tls_root_cert
     return f"postgresql://?{urlencode(words)}"
+
+
+def _no_root(place: Place, file: str) -> TlsRefusedError:
+    remedy = "Give the file of its CA as tls_root_cert."
+    said = f"there is no root certificate {file}"
+    return TlsRefusedError(place.name, place.tried, said, remedy)

@@ -47,12 +47,14 @@ class Place(NamedTuple):
     user: str
     database: str
     has_password: bool = True
+    by_tunnel: bool = False
 
     @property
     def tried(self) -> str:
         """The login in words."""
         at = self.address if self.address.startswith("/") else f"{self.address}:{self.port}"
-        return f"log in to {self.database} at {at} as {self.user}"
+        through = " through SSH" if self.by_tunnel else ""
+        return f"log in to {self.database} at {at}{through} as {self.user}"
 
 
 _LOGIN_REMEDIES = {
@@ -92,6 +94,9 @@ def refused(place: Place, error: Exception, deadline_s: float) -> ConnectError:
             return _tls(place, "it offers no TLS, and the profile asks for it", remedy)
         case OSError():
             said = _os_says(error)
+            return UnreachableError(place.name, place.tried, said, _network_remedy(place))
+        case asyncpg.ConnectionDoesNotExistError():  # the driver's own word for a reset
+            said = "the connection was closed in the middle of the login"
             return UnreachableError(place.name, place.tried, said, _network_remedy(place))
         case asyncpg.PostgresError():
             return _login_refused(place, error)

@@ -10,15 +10,16 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import asyncssh
 
 from connections import ssh_keys, ssh_known
-from connections.passwords import HostSecret, of_host
+from connections.passwords import AskPassword, HostSecret, of_host
 from connections.ssh_dial import dial
+from connections.tcp_info import TcpInfo, tcp_info
 from profiles.errors import (
     ConnectError,
     LoginRefusedError,
@@ -45,9 +46,6 @@ MOST_JUMPS = 8
 
 CLOSE_S = 2.0
 
-AskPassword = Callable[[str], Awaitable[str | None]]
-"""Called with a name, as `connections.passwords.Passwords`."""
-
 _JUMP = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>\[[^]]+\]|[^:]+)(?::(?P<port>\d+))?")
 
 
@@ -66,6 +64,19 @@ class Ssh:
     async def ended(self) -> None:
         """Returns when it has ended."""
         await self.connection.wait_closed()
+
+    def road(self) -> TcpInfo | None:
+        """The road to the host; None through a jump host, where nobody here sees all of it."""
+        if self._below is not None:
+            return None
+        below = self.connection.get_extra_info("socket")
+        return None if below is None else tcp_info(below)
+
+    def host_key(self) -> str:
+        """The key by which the host was known, its kind and the key, as in known_hosts."""
+        key = self.connection.get_server_host_key()
+        assert key is not None, "a connection without a key exchange"
+        return ssh_known.public(key)
 
     async def close(self) -> None:
         """Ends it and those below it; never raises."""
@@ -158,6 +169,28 @@ def _way(name: str, host: SshHost, where: str, jumps_left: int) -> list[_Target]
         through = _through(where, other)
         way.append(_Target(name, other, through, _settings(other, through)))
     return [*way, target]
+
+
+class FirstHop(NamedTuple):
+    """Where a connection with a host goes from here: to the host itself, or to a jump host."""
+
+    address: str
+    port: int
+    jump: str | None
+    """The jump host's name; None where it is the host itself."""
+
+
+async def first_hop(name: str, host: SshHost) -> FirstHop:
+    """The first host on the way to the one under the server or endpoint of that name.
+
+    Raises ConnectError where the way cannot be found, and where a command leads there.
+    """
+    where = f"host of {name}"
+    way = await asyncio.to_thread(_way, name, host, where, MOST_JUMPS)
+    settings = way[0].settings
+    if settings.proxy_command:
+        raise ConnectError(where, "see where the road to it leads", "a ProxyCommand leads there")
+    return FirstHop(settings.host, settings.port, way[0].host.ssh if len(way) > 1 else None)
 
 
 def _through(where: str, jump: SshHost) -> str:

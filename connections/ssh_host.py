@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from shlex import quote
 
 from connections import ssh_shell
 from connections.host import Ran
 from connections.passwords import of_host
+from connections.prepared import CHANGED
 from connections.ssh_exchange import Answer, Become, Exchange, exchange
 from connections.ssh_link import Link
 from profiles.errors import (
@@ -49,6 +51,7 @@ class RemoteMachine:
         *,
         deadline_s: float,
         env: Mapping[str, str] = {},
+        files: Mapping[str, str] = {},
         on_line: Callable[[str], None] | None = None,
         as_user: str | None = None,
     ) -> Ran:
@@ -61,28 +64,32 @@ class RemoteMachine:
         tried = f"run {masked(line)}"
 
         async def send(opened: Exchange) -> Answer:
-            script = ssh_shell.line_script(opened.marks, line, env, deadline_s)
+            script = ssh_shell.line_script(opened.marks, line, env, deadline_s, files)
             return await opened.run(script, None, tried)
 
         code, out, err = await self._exchange(send, tried, deadline_s, as_user, on_line)
         return Ran(code, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
 
-    async def read(self, path: str, *, as_user: str | None = None) -> str:
+    async def read(self, path: str, *, as_user: str | None = None, creates: bool = False) -> str:
         """As `connections.host.Host.read`; bytes that are no UTF-8 survive a later `write`."""
         line = f"LC_ALL=C exec cat -- {quote(path)}"
+        if creates:
+            line = f"[ ! -e {quote(path)} ] || {line}"
         answer = await self._line(line, f"read {path}", FILE_S, as_user)
         return answer.out.decode("utf-8", "surrogateescape")
 
-    async def write(self, path: str, text: str, *, as_user: str | None = None) -> str:
+    async def write(
+        self, path: str, text: str, *, as_user: str | None = None, creates: bool = False
+    ) -> str:
         """As `connections.host.Host.write`; where the connection dies, it is looked at anew.
 
         The new file is whole and on disk beside the old one before it takes its place. Raises
         HostLostError when nobody can say any more whether it did.
         """
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        stamp = _stamp()
         tried = f"write {path}"
         try:
-            real = await self._stage(path, text, stamp, as_user)
+            real = await self._stage(path, text, stamp, as_user, creates=creates)
         except (HostLostError, DeadlineError):
             await self._unstage(path, stamp, as_user, backup=True)
             raise
@@ -92,6 +99,24 @@ class RemoteMachine:
             await self._settle(path, text, stamp, as_user, error)
         return ssh_shell.backup_of(real, stamp)
 
+    async def prepare(self, path: str, before: str, text: str) -> PreparedThere:
+        """As `connections.host.Host.prepare`; a shell there waits for the moment, too."""
+        stamp = _stamp()
+        try:
+            real = await self._stage(path, text, stamp, None, creates=False)
+        except (HostLostError, DeadlineError):
+            await self._unstage(path, stamp, None, backup=True)
+            raise
+        prepared = PreparedThere(self, path, real, stamp, text)
+        try:
+            await prepared.wait_there()
+            if await self.read(ssh_shell.backup_of(real, stamp)) != before:
+                raise HostError(self.name, f"write {path}", CHANGED)
+        except BaseException:
+            await prepared.drop()
+            raise
+        return prepared
+
     async def detach(self, argv: Sequence[str], *, user: str | int | None, log: str) -> int:
         """As `connections.host.Host.detach`; the log is opened as that user."""
         tried = f"start {argv[0]}" + (f" as {user}" if user is not None else "")
@@ -99,12 +124,16 @@ class RemoteMachine:
         line = ssh_shell.detached_line(argv, log)
         return int((await self._line(line, tried, DETACH_S, who)).out)
 
-    async def _stage(self, path: str, text: str, stamp: str, as_user: str | None) -> str:
+    async def _stage(
+        self, path: str, text: str, stamp: str, as_user: str | None, *, creates: bool
+    ) -> str:
         content = text.encode("utf-8", "surrogateescape")
         tried = f"write {path}"
 
         async def send(opened: Exchange) -> Answer:
-            script = ssh_shell.staging_script(opened.marks, path, stamp, len(content))
+            script = ssh_shell.staging_script(
+                opened.marks, path, stamp, len(content), creates=creates
+            )
             return await opened.run(script, content, tried)
 
         answer = await self._exchange(send, tried, FILE_S, as_user)
@@ -124,7 +153,7 @@ class RemoteMachine:
     ) -> None:
         """The connection died while the new file took its place: says which of the two it is."""
         if await self._unstage(path, stamp, as_user, backup=False):
-            if await self.read(path, as_user=as_user) == text:
+            if await self.read(path, as_user=as_user, creates=True) == text:
                 return
             said = f"{error.answered}; the file is as it was"
             raise HostLostError(self.name, error.tried, said, "Try again.") from error
@@ -183,6 +212,57 @@ class RemoteMachine:
         name = of_host(self._link.name, "sudo_password")
         asks = user is not None and self._link.host.sudo_password is not None
         return Become(user, await self._link.passwords(name) if asks else None, name)
+
+
+class PreparedThere:
+    """`connections.prepared.Prepared`, of a file of another machine."""
+
+    def __init__(self, host: RemoteMachine, path: str, real: str, stamp: str, text: str) -> None:
+        self._host = host
+        self._path = path
+        self._real = real
+        self._stamp = stamp
+        self._text = text
+        self._waiting: Exchange | None = None
+        self._open = AsyncExitStack()
+        self._taken = False
+
+    async def wait_there(self) -> None:
+        """A shell there that has logged in already. Raises HostError, ConnectError, SecretError."""
+        become = await self._host._become(None)
+        waiting = exchange(self._host._link, become)
+        self._waiting = await self._open.enter_async_context(waiting)
+
+    async def take(self) -> str:
+        """As `Prepared.take`. Raises HostLostError when nobody can say whether it was taken."""
+        waiting, self._waiting = self._waiting, None
+        assert waiting is not None
+        tried = f"write {self._path}"
+        try:
+            async with asyncio.timeout(FILE_S):
+                script = ssh_shell.take_script(waiting.marks, self._real, self._stamp)
+                answer = await waiting.run(script, None, tried)
+        except (HostLostError, TimeoutError) as error:
+            lost = error if isinstance(error, HostLostError) else self._late(tried)
+            await self._host._settle(self._path, self._text, self._stamp, None, lost)
+        else:
+            if answer.code:
+                raise HostError(self._host.name, tried, CHANGED)
+        self._taken = True
+        return ssh_shell.backup_of(self._real, self._stamp)
+
+    async def drop(self) -> None:
+        """As `Prepared.drop`."""
+        await self._open.aclose()
+        if not self._taken:
+            await self._host._unstage(self._path, self._stamp, None, backup=True)
+
+    def _late(self, tried: str) -> HostLostError:
+        return HostLostError(self._host.name, tried, f"no answer within {FILE_S:g} s")
+
+
+def _stamp() -> str:
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
 
 
 def _late(opened: Exchange | None, deadline_s: float) -> str:

@@ -87,9 +87,15 @@ def refusal(where: str, tried: str, known: Known, key: asyncssh.SSHKey | None) -
         "Compare this with what ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub says on the host"
         " itself, and accept the key only if it is the same.",
         fingerprint=key.get_fingerprint("sha256"),
-        line=f"{at} {_public(key)}",
+        line=f"{at} {public(key)}",
         known_hosts=str(known.file),
     )
+
+
+def public(key: asyncssh.SSHKey) -> str:
+    """Its kind and the key itself, as a line of known_hosts has them."""
+    kind, data = key.export_public_key("openssh").decode().split()[:2]
+    return f"{kind} {data}"
 
 
 def accept(unknown: UnknownHostKeyError) -> None:
@@ -138,8 +144,3 @@ def _expected(known: Known) -> str:
     if not known.trusted:
         return "the authorities in known_hosts vouch for none such"
     return f"known_hosts has {' and '.join(map(_described, known.trusted))}"
-
-
-def _public(key: asyncssh.SSHKey) -> str:
-    kind, data = key.export_public_key("openssh").decode().split()[:2]
-    return f"{kind} {data}"

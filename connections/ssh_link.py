@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from connections.ssh import AskPassword, Ssh, open_ssh
+from connections.passwords import AskPassword
+from connections.ssh import Ssh, open_ssh
+from connections.tcp_info import TcpInfo
 from profiles.profile import SshHost
 
 
@@ -29,6 +31,10 @@ class Link:
                 self._ssh = None
             self._ssh = await open_ssh(self.name, self.host, self.passwords, deadline_s=deadline_s)
             return self._ssh
+
+    def road(self) -> TcpInfo | None:
+        """The road to the host, as far as it stands and can be seen from here."""
+        return None if self._ssh is None or self._ssh.lost else self._ssh.road()
 
     async def close(self) -> None:
         """Ends it; never raises. A later `open` opens it anew."""

@@ -14,6 +14,9 @@ from typing import NamedTuple
 GRACE_S = 2
 """How long a process group may take to end by SIGTERM: pg_dump cancels its query on the server."""
 
+_DESCRIPTORS = range(5, 10)
+"""Of the files of a line; a POSIX shell need know no number above 9."""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -48,7 +51,7 @@ def opening(marks: Marks, user: str | None, *, asks: bool) -> str:
     become = (
         f'if [ "$(id -un)" = {who} ]; then exec {shell}; '
         f'elif [ "$(id -u)" = 0 ]; then exec su -s /bin/sh -c {quote(inner)} {who}; '
-        f"else exec env LC_ALL=C sudo {how} -u {who} -- {shell}; fi"
+        f"else exec env LC_ALL=C sudo {how} -H -u {who} -- {shell}; fi"
     )
     return f"exec /bin/sh -c {quote(become)}"
 
@@ -59,18 +62,26 @@ def in_one_line(script: str) -> bytes:
     return line.encode("utf-8", "surrogateescape") + b"\n"
 
 
-def line_script(marks: Marks, line: str, env: Mapping[str, str], limit_s: float) -> str:
+def line_script(
+    marks: Marks, line: str, env: Mapping[str, str], limit_s: float, files: Mapping[str, str] = {}
+) -> str:
     """Runs the line in a process group of its own, which ends with the channel's input.
 
     So it ends when it is cancelled, when the connection dies, and by itself after ``limit_s``.
-    Raises ValueError for a name that is none for a variable.
+    Raises ValueError for a name that is none for a variable, and for too many files.
     """
+    if len(files) > len(_DESCRIPTORS):
+        raise ValueError(f"more than {len(_DESCRIPTORS)} files for one line")
+    numbers = dict(zip(files, _DESCRIPTORS, strict=False))
+    paths = {name: f"/proc/self/fd/{number}" for name, number in numbers.items()}
+    held = "".join(_file(marks, numbers[name], content) for name, content in files.items())
+    let_go = "".join(f"exec {number}<&-\n" for number in numbers.values())
     return f"""\
-{_exports(env)}
-exec 3<&0 </dev/null
+{_exports({**env, **paths})}
+{held}exec 3<&0 </dev/null
 setsid /bin/sh -c {quote(line)} 3<&- &
 group=$!
-trap '' PIPE
+{let_go}trap '' PIPE
 exec 4>&2 2>/dev/null
 finish() {{
   trap '' TERM
@@ -100,12 +111,14 @@ kill "$lifeline" "$limit"
 """
 
 
-def staging_script(marks: Marks, path: str, stamp: str, size: int) -> str:
+def staging_script(marks: Marks, path: str, stamp: str, size: int, *, creates: bool = False) -> str:
     """Makes the backup, and beside it the new file, of what comes over standard input.
 
     Neither is there if one of them cannot be whole, on disk, and with owner and mode of the file;
-    prints the file that the path, if it is a link, leads to. The file itself is not touched.
+    prints the file that the path, if it is a link, leads to. The file itself is not touched. With
+    ``creates`` there may be none: then there is no backup either, and the new one has mode 0644.
     """
+    missing = ":" if creates else 'fail "No such file or directory"'
     return f"""\
 code=1
 export LC_ALL=C
@@ -115,18 +128,23 @@ trap '[ "$code" = 0 ] || rm -f -- "$new" "$backup" 2>/dev/null
 {_end(marks)}' EXIT
 trap 'exit 1' HUP INT TERM PIPE
 path={quote(path)}
-[ -e "$path" ] || fail "No such file or directory"
-[ -f "$path" ] || fail "it is no plain file"
-real=$(readlink -f -- "$path") || exit 1
+[ -e "$path" ] || {missing}
+[ -f "$path" ] || [ ! -e "$path" ] || fail "it is no plain file"
+real=$(readlink -f -- "$path") || fail "No such file or directory"
 folder=${{real%/*}}/
 backup=$folder${{real##*/}}.nightferry-{stamp}
 new=$folder.${{real##*/}}.nightferry-{stamp}
 like() {{ [ "$(stat -c '%u %g %a' -- "$1")" = "$(stat -c '%u %g %a' -- "$real")" ]; }}
-for copy in "$backup" "$new"; do
-  cp -a -- "$real" "$copy" || exit 1
-  like "$copy" || fail "its owner and mode cannot be kept: become root or its owner"
-done
-dd if="$real" of="$backup" bs=65536 conv=fsync 2>/dev/null || fail "no backup could be written"
+if [ -e "$real" ]; then
+  for copy in "$backup" "$new"; do
+    cp -a -- "$real" "$copy" || exit 1
+    like "$copy" || fail "its owner and mode cannot be kept: become root or its owner"
+  done
+  dd if="$real" of="$backup" bs=65536 conv=fsync 2>/dev/null || fail "no backup could be written"
+else
+  touch -- "$new" || exit 1
+  chmod 0644 "$new" || exit 1
+fi
 dd of="$new" bs=65536 conv=fsync 2>/dev/null || fail "it could not be written"
 [ "$(wc -c <"$new")" -eq {size} ] || fail "only part of it arrived"
 printf '%s\\n' "$real"
@@ -140,6 +158,23 @@ def swap_line(real: str, stamp: str) -> str:
     new = f"{folder}/.{name}.nightferry-{stamp}"
     there = quote(f"{folder}/")
     return f"export LC_ALL=C; mv -f -- {quote(new)} {quote(real)} && {{ sync {there} || sync; }}"
+
+
+def take_script(marks: Marks, real: str, stamp: str) -> str:
+    """`swap_line` for a staged file that has waited: only if the file is still what it was.
+
+    Answers before the folder is on disk, which then comes by itself.
+    """
+    folder, _, name = real.rpartition("/")
+    new = quote(f"{folder}/.{name}.nightferry-{stamp}")
+    there, backup = quote(f"{folder}/"), quote(backup_of(real, stamp))
+    return f"""\
+export LC_ALL=C
+cmp -s -- {quote(real)} {backup} && mv -f -- {new} {quote(real)}
+code=$?
+(sync {there} || sync) </dev/null >/dev/null 2>&1 &
+{_end(marks)}
+"""
 
 
 def backup_of(real: str, stamp: str) -> str:
@@ -166,6 +201,23 @@ def detached_line(argv: Sequence[str], log: str) -> str:
         f"; exec 2>>{quote(log)} || exit 1"
         f"; cd /; setsid {' '.join(map(quote, argv))} </dev/null >&2 & echo $!"
     )
+
+
+def _file(marks: Marks, number: int, content: str) -> str:
+    """Holds a file open in which the content stands, and which no folder has any more by then.
+
+    So nothing is left of it once the last process that holds it has ended, whatever ended it.
+    """
+    return f"""\
+file=$(mktemp /dev/shm/nightferry.XXXXXX 2>/dev/null || mktemp) || {{
+  code=$?
+  {_end(marks)}
+  exit
+}}
+exec {number}<>"$file"
+rm -f -- "$file"
+printf %s {quote(content)} >&{number}
+"""
 
 
 def _exports(env: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from shlex import quote
 from typing import Literal, cast, get_args
 
 from connections.host import Host
+from connections.hosts import Hosts
 from connections.ssh import CIPHERS
 from profiles.errors import HostError
 from profiles.steps import Evidence, Shell
@@ -26,6 +27,18 @@ LOOK_S = 10.0
 FIRST_PAUSE_S = 1
 LAST_PAUSE_S = 30
 """Between two attempts; those that fail at once follow each other more and more slowly."""
+
+SLOWER_THAN_ZLIB_BYTES_S = 60e6
+"""On a road slower than that, compression in the tunnel carries more than it costs."""
+
+OWN_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
+"""Of the machine itself, where we do not reach it by SSH."""
+
+COMPRESSED = "Compression yes"
+"""What the network test wants of the step on a road that is slower than the compressor."""
+
+LOGIN_S = 30.0
+"""How long the tunnel may take until the database answers through it."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
@@ -51,6 +64,7 @@ class TunnelUnit:
     """Where the database is, as seen from the source's host."""
     local_port: int
     """Where it listens, on the loopback address of the destination's host."""
+    compressed: bool = False
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -60,6 +74,23 @@ class TunnelUnit:
     def folder(self) -> str:
         """As the shell there expands it."""
         return f'"$HOME"/.nightferry/{self.name}'
+
+    @property
+    def user(self) -> str:
+        """Whom the key lets in on the source's host."""
+        return self.login.rpartition("@")[0]
+
+
+def name_of(night: str) -> str:
+    """A unit's name, of a night's."""
+    words = re.sub(r"[^a-z0-9]+", "-", night.lower()).strip("-")
+    return f"nightferry-{words[-60:].strip('-')}"
+
+
+def known_as(login: str, port: int, key: str) -> str:
+    """The line of known_hosts by which ssh knows that login's host (sshd(8), known_hosts)."""
+    address = login.rpartition("@")[2]
+    return f"{address if port == 22 else f'[{address}]:{port}'} {key}"
 
 
 async def keeper_of(host: Host) -> Keeper:
@@ -76,6 +107,16 @@ async def keeper_of(host: Host) -> Keeper:
     if said not in get_args(Keeper):
         raise HostError(host.name, "see what keeps a service running there", said or ran.err)
     return cast(Keeper, said)
+
+
+async def host_key_of(hosts: Hosts, name: str) -> str:
+    """The key of the host under a server, as we know it: its kind and the key.
+
+    Raises HostError, ConnectError, SecretError.
+    """
+    if hosts.is_far(name):
+        return (await hosts.link(name).open()).host_key()
+    return " ".join((await hosts.of(name).read(OWN_KEY)).split()[:2])
 
 
 def make(unit: TunnelUnit) -> Shell:
@@ -107,7 +148,7 @@ def authorized(unit: TunnelUnit, key: str) -> str:
 
 
 def permit(unit: TunnelUnit) -> Shell:
-    """Lets the key in on the source's host, for whoever its lines are for; only once."""
+    """Lets the key in on the source's host, as the user of the login; only once."""
     line = quote(authorized(unit, "{" + PUBLIC_KEY + "}"))
     f = '"$HOME"/.ssh/authorized_keys'
     whole = (
@@ -115,14 +156,17 @@ def permit(unit: TunnelUnit) -> Shell:
         f' && {{ [ -z "$(tail -c 1 {f})" ] || echo >> {f}; }}'
         f" && {{ grep -qxF -- {line} {f} || printf '%s\\n' {line} >> {f}; }}"
     )
-    return Shell(host=unit.through, line=whole, fills=(PUBLIC_KEY,))
+    return Shell(host=unit.through, line=whole, fills=(PUBLIC_KEY,), as_user=unit.user)
 
 
 def forbid(unit: TunnelUnit) -> Shell:
-    """Takes the key out again; nothing where it is out already."""
+    """Takes the key out again, and what would then be an empty file; nothing where it is out."""
     f = '"$HOME"/.ssh/authorized_keys'
-    line = f"[ ! -e {f} ] || sed -i '/^restrict,.* {unit.name}$/d' {f}"
-    return Shell(host=unit.through, line=line)
+    line = (
+        f"[ ! -e {f} ] || sed -i '/^restrict,.* {unit.name}$/d' {f}"
+        f'; [ -s {f} ] || {{ rm -f {f}; rmdir "$HOME"/.ssh 2>/dev/null; }}; :'
+    )
+    return Shell(host=unit.through, line=line, as_user=unit.user)
 
 
 def start(unit: TunnelUnit, keeper: Keeper) -> Shell:
@@ -151,7 +195,36 @@ def stop(unit: TunnelUnit, keeper: Keeper) -> Shell:
 
 def remove(unit: TunnelUnit) -> Shell:
     """Takes its key and files away, once it is stopped."""
-    return Shell(host=unit.runs_on, line=f"rm -rf {unit.folder}")
+    line = f'rm -rf {unit.folder}; rmdir "$HOME"/.nightferry 2>/dev/null || :'
+    return Shell(host=unit.runs_on, line=line)
+
+
+def arrives(unit: TunnelUnit, tools: str) -> Shell:
+    """Waits until a server answers through it; says what ssh says where none does.
+
+    ``tools``: the folder of pg_isready there, which needs no login.
+    """
+    ask = f"{quote(tools + '/pg_isready')} -q -t 3 -h 127.0.0.1 -p {unit.local_port}"
+    end = f"{{ tail -n 2 {unit.folder}/log >&2; echo 'no server answers through it' >&2; exit 1; }}"
+    line = f"n=0; until {ask}; do n=$((n+1)); [ $n -lt {LOGIN_S * 2:g} ] || {end}; sleep 0.5; done"
+    return Shell(host=unit.runs_on, line=line, deadline_s=LOGIN_S * 3)
+
+
+def is_permitted(unit: TunnelUnit) -> Evidence:
+    """Whether the source's host lets its key in."""
+    return Evidence(ask=_permits(unit), answer="1", says=f"the key {unit.name} is let in")
+
+
+def is_forbidden(unit: TunnelUnit) -> Evidence:
+    """Whether it does not any more."""
+    return Evidence(ask=_permits(unit), answer="0", says=f"the key {unit.name} is not let in")
+
+
+def is_removed(unit: TunnelUnit) -> Evidence:
+    """Whether nothing of it is on the destination's host."""
+    ask = f"[ -e {unit.folder} ] && echo there || echo gone"
+    shell = Shell(host=unit.runs_on, line=ask, deadline_s=LOOK_S)
+    return Evidence(ask=shell, answer="gone", says="its key and files are gone")
 
 
 def runs(unit: TunnelUnit, keeper: Keeper) -> Evidence:
@@ -164,6 +237,13 @@ def is_stopped(unit: TunnelUnit, keeper: Keeper) -> Evidence:
     """Whether it has ended."""
     ask = Shell(host=unit.runs_on, line=_state(unit, keeper), deadline_s=LOOK_S)
     return Evidence(ask=ask, answer="inactive", says=f"the tunnel {unit.name} is stopped")
+
+
+def _permits(unit: TunnelUnit) -> Shell:
+    """Prints how many lines of authorized_keys let it in."""
+    keys = 'cat "$HOME"/.ssh/authorized_keys 2>/dev/null'
+    line = f"{keys} | grep -c '^restrict,.* {unit.name}$' || :"
+    return Shell(host=unit.through, line=line, deadline_s=LOOK_S, as_user=unit.user)
 
 
 def _state(unit: TunnelUnit, keeper: Keeper) -> str:
@@ -194,6 +274,7 @@ def _script(unit: TunnelUnit) -> str:
         "StrictHostKeyChecking": "yes",
         "IdentitiesOnly": "yes",
         "Ciphers": ",".join(CIPHERS),
+        **({"Compression": "yes"} if unit.compressed else {}),
     }
     said = " ".join(f"-o {name}={value}" for name, value in options.items())
     return f"""\

@@ -7,15 +7,20 @@ event.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
+from checks.proposals.made import chosen
+from checks.tuning import PHASE as TUNING
 from connections.hands import Hands
 from connections.hosts import Hosts
-from connections.passfile import clear_left
 from connections.passwords import Passwords
+from connections.sessions import Sessions
 from engine import rules
+from engine.logs import Logs
 from engine.looks import Looker
 from engine.night import LiveNight
+from engine.pulses import Pulses
 from engine.runner import Runner
 from engine.sampler import Sampler
 from engine.stretch import ArmedStretch
@@ -30,8 +35,10 @@ from profiles.report import report
 from profiles.steps import Step
 from routes.route import route_of
 
-LOOKED_AT_AFTERWARDS = ("preflight", "aftercare")
+LOOKED_AT_AFTERWARDS = ("tuning", "preflight", "aftercare")
 """Phases whose steps mend what was found there: what is shown has to be looked at again."""
+MEASURED_FOR_LONG = ("network",)
+"""Phases whose look holds no other up; what it measures would disturb a pause, though."""
 
 
 class Desk:
@@ -45,13 +52,17 @@ class Desk:
         self._folder = folder
         self._passwords = passwords
         self._hosts = Hosts(profile, passwords)
-        self._hands = Hands(profile, folder, passwords, self._hosts)
-        self._runner = Runner(live, self._hands)
+        self._sessions = Sessions(profile, passwords, self._hosts)
+        self._hands = Hands(profile, passwords, self._hosts)
+        self._logs = Logs(live, self._sessions, self._hosts)
+        self._runner = Runner(live, self._hands, self._logs.beside)
         self._route = route_of(profile)
         self._looker = Looker(live, profile, folder, passwords, self._route, self._hosts)
-        self._sampler = Sampler(live, profile, passwords)
+        self._sampler = Sampler(live, self._sessions)
+        self._pulses = Pulses(live, self._sessions, self._hosts)
         self._stretch: ArmedStretch | None = None
         self._looking = asyncio.Lock()
+        self._measuring: asyncio.Task[None] | None = None
         self._asked: set[str] = set()
         self._closing = False
 
@@ -59,7 +70,6 @@ class Desk:
 
     async def start(self) -> None:
         """Go on where the journal ends: finish or undo a stretch, ask about what is in doubt."""
-        clear_left(self._folder)
         state = self._live.state
         if state.stretch is not None and not state.stretch.over:
             await self._recover(state.stretch.armed)
@@ -71,10 +81,13 @@ class Desk:
     async def close(self, reason: str) -> None:
         """Leave everything so that the night can be resumed."""
         self._closing = True
-        self._runner.cancel()
+        await self._runner.stop(f"cancelled: the engine was stopped ({reason})")
+        await self._end_measuring()
         await self._sampler.stop()
+        await self._pulses.stop()
         if self._stretch is not None:
             await self._stretch.leave()
+        await self._logs.close()
         await self._hosts.close()
 
     async def _ask(self, step: Step) -> None:
@@ -100,6 +113,10 @@ class Desk:
                 await self._run(self._step(request.step), request.id)
             case rq.RunPhase():
                 await self._run_phase(request)
+            case rq.ChooseValue():
+                await self._choose(request)
+            case rq.UndoStep():
+                await self._undo(request)
             case rq.ByHand():
                 await self._by_hand(request)
             case rq.Skip():
@@ -123,13 +140,16 @@ class Desk:
                 rules.may_stop(self._live.state)
 
     async def _probe(self, request: rq.Probe) -> None:
-        if request.phase not in BY_ID or not BY_ID[request.phase].built:
-            raise RefusedError(request.phase, "look", "this phase is not built yet")
+        if request.phase not in BY_ID:
+            raise RefusedError(request.phase, "look", "there is no such phase")
         rules.not_armed(self._live.state, request.phase, "look")
         await self._look(request.phase)
 
     async def _look(self, phase: str) -> None:
-        """One phase after the other: who walks on quickly waits here, and is not sent away."""
+        """One phase after the other: who walks on quickly waits here, and is not sent away.
+
+        What measures for long goes on beside the others, until an attempt is armed.
+        """
         if phase in self._asked:
             answered = "it is being looked at already"
             raise RefusedError(phase, "look", answered, "Wait for its end.")
@@ -138,9 +158,34 @@ class Desk:
             async with self._looking:
                 # Who waited behind an arming would look in the middle of the stretch.
                 rules.not_armed(self._live.state, phase, "look")
-                await self._looker.look(phase)
+                await self._see_taken_back(phase)
+                look = asyncio.create_task(self._looker.look(phase))
+                if phase in MEASURED_FOR_LONG:
+                    self._measuring = look
+                else:
+                    await _through(look)
+            await _through(look)
         finally:
             self._asked.discard(phase)
+
+    async def _see_taken_back(self, phase: str) -> None:
+        """Tuning is taken back by hand, too, and by a restart that would not come up with it."""
+        state = self._live.state
+        if phase != TUNING or self._runner.busy is not None:
+            return
+        ours = [step for step in state.plan(phase) if step.id in state.ours]
+        with suppress(NightferryError):  # who is away is looked at, and told of, elsewhere
+            await self._runner.see_taken_back(s for s in ours if state.state_of(s.id).settled)
+
+    async def _end_measuring(self, why: str = "") -> None:
+        """Ends the look that measures for long; returns when nothing of it runs any more."""
+        look, self._measuring = self._measuring, None
+        if look is None or look.done():
+            return
+        look.cancel()
+        await asyncio.wait({look})
+        if why:
+            self._live.publish(ev.Said(text=f"The network test was ended: {why}."))
 
     def _confirm(self, request: rq.Confirm) -> None:
         names = {name for step in self._live.state.plan(request.phase) for name in step.servers}
@@ -158,26 +203,46 @@ class Desk:
 
     async def _run(self, step: Step, request: str) -> None:
         rules.may_run(self._live.state, step)
-        await self._runner.run(step, request)
+        if await self._runner.run(step, request) == "failed":
+            await self._see_taken_back(step.phase)
         self._follow()
 
     async def _run_phase(self, request: rq.RunPhase) -> None:
         state = self._live.state
         for step in state.plan(request.phase):
             later = step.after_turn and not state.moved
-            if later or step.paused or step.by_hand or state.state_of(step.id).settled:
+            left_out = step.id not in request.steps if request.steps else step.optional
+            settled = state.state_of(step.id).settled
+            if later or left_out or step.paused or step.by_hand or settled:
                 continue
             rules.may_run(state, step)
             if await self._runner.run(step, request.id) not in ("done", "already"):
+                await self._see_taken_back(request.phase)
                 return
             self._follow()
         if request.phase in LOOKED_AT_AFTERWARDS:
             await self._look(request.phase)
 
+    async def _choose(self, request: rq.ChooseValue) -> None:
+        proposal = rules.may_choose(self._live.state, request.step)
+        try:
+            value = chosen(proposal, request.value)
+        except ValueError as error:
+            said = "Type it as the proposed one is written."
+            raise RefusedError(request.step, "choose a value", str(error), said) from None
+        self._live.publish(ev.Chosen(step=request.step, value=value, request=request.id))
+        await self._looker.plan_again(TUNING)
+
     async def _by_hand(self, request: rq.ByHand) -> None:
         step = self._step(request.step)
         rules.may_do_by_hand(self._live.state, step)
         await self._runner.done_by_hand(step, request.id)
+        self._follow()
+
+    async def _undo(self, request: rq.UndoStep) -> None:
+        step = self._step(request.step)
+        rules.may_undo(self._live.state, step)
+        await self._runner.undo(step, request.id)
         self._follow()
 
     def _skip(self, request: rq.Skip) -> None:
@@ -201,6 +266,7 @@ class Desk:
     async def _arm(self, request: rq.Arm) -> None:
         self._may_arm(request)
         async with self._looking:
+            await self._end_measuring("an attempt is being armed")
             fenced = await self._looker.look_before_arming()
         self._may_arm(request)
         armed = self._attempt(request, fenced)
@@ -266,7 +332,13 @@ class Desk:
 
     def _new_stretch(self, armed: ev.Armed) -> ArmedStretch:
         return ArmedStretch(
-            self._live, self._profile, self._folder, self._hands, self._passwords, armed
+            self._live,
+            self._profile,
+            self._folder,
+            self._hands,
+            self._sessions,
+            self._logs,
+            armed,
         )
 
     # What may be done now
@@ -283,3 +355,16 @@ class Desk:
     def _follow(self) -> None:
         if not self._closing:
             self._sampler.follow()
+            self._pulses.follow()
+
+
+async def _through(look: asyncio.Task[None]) -> None:
+    """Waits for it, and ends it when nobody waits any more; ended by others, it is just over."""
+    try:
+        await asyncio.wait({look})
+    except asyncio.CancelledError:
+        look.cancel()
+        await asyncio.wait({look})
+        raise
+    if not look.cancelled():
+        look.result()

@@ -9,93 +9,74 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 from actions.source import MAINTENANCE
 from checks.check import HERE, Asks, Look, Machine, ShowsPools
 from connections.host import ThisMachine
 from connections.hosts import Hosts
-from connections.passwords import Passwords, client_of
-from connections.pgbouncer import Console, open_console
-from connections.postgres import ClientLogin, Session, connect, connect_as
+from connections.passwords import Passwords
+from connections.postgres import Session
+from connections.sessions import Sessions
 from profiles.errors import LoginRefusedError, NightferryError
-from profiles.profile import ByHand, PgBouncer, Profile, Server
+from profiles.profile import ByHand, PgBouncer, Profile
 
 T = TypeVar("T")
 
-OPEN_S = 10.0
 
-
+@dataclass(frozen=True)
 class Opener:
-    """Opens sessions and consoles for one profile."""
+    """Opens the sessions of one look: by side, and as a client through an endpoint."""
 
-    def __init__(self, profile: Profile, passwords: Passwords) -> None:
-        self._profile = profile
-        self._passwords = passwords
-
-    async def server(self, side: str, database: str | None = None) -> Session:
-        """A session with the source or the destination. Raises ConnectError, SecretError."""
-        server = self._side(side)
-        password = await self._passwords(server.name)
-        return await connect(
-            server, database or self._profile.database, password, deadline_s=OPEN_S
-        )
+    sessions: Sessions
 
     async def usual(self, side: str) -> Session:
-        """The database that moves; the maintenance database while it is not there yet."""
+        """The database that moves; the maintenance database while it is not there yet.
+
+        Raises ConnectError, SecretError.
+        """
+        name = self._sides[side]
         try:
-            return await self.server(side)
+            return await self.sessions.server(name)
         except LoginRefusedError as refused:
+            if refused.where != name:  # its host: who knocks there too often is shut out
+                raise
             try:
-                return await self.server(side, MAINTENANCE)
+                return await self.sessions.server(name, MAINTENANCE)
             except NightferryError:
                 raise refused from None
 
-    async def client(self, name: str) -> Session:
-        """A client's own login through an endpoint, as it leads now."""
-        endpoint = self._profile.endpoint(name)
-        assert not isinstance(endpoint, ByHand)
-        password = await self._passwords(client_of(name))
-        source = self._profile.source
-        if isinstance(endpoint, PgBouncer):
-            place = (endpoint.address, endpoint.port, endpoint.client.user, endpoint.database)
-            login = ClientLogin(name, *place, endpoint.tls)
-        else:
-            place = (source.address, source.port, endpoint.client.user, self._profile.database)
-            login = ClientLogin(name, *place, source.tls, source.tls_root_cert)
-        return await connect_as(login, password, deadline_s=OPEN_S)
-
-    async def console(self, endpoint: PgBouncer) -> Console:
-        """A pooler's console. Raises ConnectError, SecretError."""
-        has_password = endpoint.admin_password is not None
-        password = await self._passwords(endpoint.name) if has_password else None
-        return await open_console(endpoint, password)
-
     @asynccontextmanager
     async def opened(self, name: str, database: str | None = None) -> AsyncIterator[Asks]:
-        """A further session, for as long as a check needs it."""
-        if name in ("source", "destination"):
-            session = await self.server(name, database)
+        """A further session, for as long as a check needs it; a client's leads where it does now.
+
+        Raises ConnectError, SecretError.
+        """
+        if name in self._sides:
+            session = await self.sessions.server(self._sides[name], database)
         else:
-            session = await self.client(name)
+            session = await self.sessions.client(name, self.sessions.profile.source)
         try:
             yield session
         finally:
             await session.close()
 
-    def _side(self, side: str) -> Server:
-        return self._profile.source if side == "source" else self._profile.destination
+    @property
+    def _sides(self) -> dict[str, str]:
+        profile = self.sessions.profile
+        return {"source": profile.source.name, "destination": profile.destination.name}
 
 
 @asynccontextmanager
 async def looking(profile: Profile, passwords: Passwords, hosts: Hosts) -> AsyncIterator[Look]:
     """Everything that can be opened, opened side by side, and closed at the end."""
-    opener = Opener(profile, passwords)
+    opener = Opener(Sessions(profile, passwords, hosts))
     poolers = [one for one in profile.endpoints if isinstance(one, PgBouncer)]
     async with AsyncExitStack() as stack:
         (source, destination), consoles = await asyncio.gather(
             asyncio.gather(*(_or_error(opener.usual(s)) for s in ("source", "destination"))),
-            asyncio.gather(*(_or_error(opener.console(pooler)) for pooler in poolers)),
+            asyncio.gather(*(_or_error(opener.sessions.console(pooler)) for pooler in poolers)),
         )
         for one in (source, destination, *consoles):
             if not isinstance(one, NightferryError):

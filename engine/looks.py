@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from checks import tuning
 from checks.catalogue import before_arming, for_phase
-from checks.check import HERE, Look
+from checks.check import Look
 from checks.facts import Facts, gather
 from checks.runner import run_checks
-from checks.tools import find_tools
+from checks.tools import tools_to_use
 from connections.hosts import Hosts, accept_host_key
 from connections.passwords import Passwords
 from connections.postgres import Session
+from connections.unit import host_key_of, keeper_of
 from engine.looking import looking
 from engine.night import LiveNight
 from profiles.errors import NightferryError, RefusedError, SecretError, UnknownHostKeyError
@@ -26,20 +30,21 @@ from profiles.events import (
     HostKeyAccepted,
     HostKeyAsked,
     Planned,
+    Proposed,
     Said,
     SecretAsked,
     ServerSeen,
 )
 from profiles.profile import PgBouncer, Profile
 from profiles.steps import Step
-from routes.given import Given
+from routes.given import Given, TunnelGiven
 from routes.route import Route
 
 CONFIGURED = "SELECT name, setting FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'"
 
 
 class Looker:
-    """Looks at one phase at a time."""
+    """Looks at phases, each with sessions of its own."""
 
     def __init__(
         self,
@@ -60,19 +65,52 @@ class Looker:
 
     async def look(self, phase: str) -> None:
         """Run the phase's checks, then render its steps. What could not be looked at says so."""
+        with self._told(phase):
+            async with looking(self._profile, self._passwords, self._hosts) as look:
+                self._ask_for_secrets(look)
+                self._ask_about_keys(look)
+                for side in ("source", "destination"):
+                    await self._seen(look, side)
+                telling = replace(look, tell=self._tell)
+                async for finding in run_checks(for_phase(phase), telling):
+                    self._live.publish(Found(finding=finding), wait=False)
+                if phase == tuning.PHASE:
+                    await self._propose(telling)
+                if phase in self._route.PHASES:
+                    await self._plan(phase, look)
+
+    async def plan_again(self, phase: str) -> None:
+        """Render the phase's steps once more, from what was found when it was looked at."""
+        async with looking(self._profile, self._passwords, self._hosts) as look:
+            await self._plan(phase, look)
+
+    async def _propose(self, look: Look) -> None:
+        made = await tuning.proposed(look, self._live.state)
+        self._live.publish(Proposed(proposals=made.made, skipped=made.skipped))
+        found = tuning.disk_finding(self._live.state, self._profile.destination.name)
+        if found is not None:
+            self._live.publish(Found(finding=found))
+
+    @contextmanager
+    def _told(self, phase: str) -> Iterator[None]:
+        """That the checks began, and that they ended, however that is: a screen waits for it."""
         began = time.perf_counter()
         self._live.publish(ChecksBegan(phase=phase))
-        async with looking(self._profile, self._passwords, self._hosts) as look:
-            self._ask_for_secrets(look)
-            self._ask_about_keys(look)
-            for side in ("source", "destination"):
-                await self._seen(look, side)
-            telling = replace(look, tell=self._tell)
-            async for finding in run_checks(for_phase(phase), telling):
-                self._live.publish(Found(finding=finding), wait=False)
-            await self._plan(phase, look)
-        took_ms = (time.perf_counter() - began) * 1000.0
-        self._live.publish(ChecksEnded(phase=phase, duration_ms=took_ms))
+        cut_short = ""
+        try:
+            yield
+        except RefusedError:
+            raise  # all of it was looked at
+        except asyncio.CancelledError:
+            cut_short = "it was cancelled"
+            raise
+        except Exception as error:
+            cut_short = type(error).__name__
+            raise
+        finally:
+            took_ms = (time.perf_counter() - began) * 1000.0
+            ended = ChecksEnded(phase=phase, duration_ms=took_ms, cut_short=cut_short)
+            self._live.publish(ended)
 
     def _tell(self, event: Event) -> None:
         self._live.publish(event, wait=False)
@@ -83,15 +121,10 @@ class Looker:
         Raises RefusedError, with the figures, when a check says stop or could not look, and when
         the checklist would be another one now than the one that was read.
         """
-        began = time.perf_counter()
-        self._live.publish(ChecksBegan(phase="cutover"))
-        try:
+        with self._told("cutover"):
             async with looking(self._profile, self._passwords, self._hosts) as look:
                 await self._nothing_stops(look)
                 return await self._checklist_stands(look)
-        finally:
-            took_ms = (time.perf_counter() - began) * 1000.0
-            self._live.publish(ChecksEnded(phase="cutover", duration_ms=took_ms))
 
     async def _nothing_stops(self, look: Look) -> None:
         against = []
@@ -103,7 +136,7 @@ class Looker:
             raise RefusedError("cutover", "arm", "; ".join(against), "See to it, and arm again.")
 
     async def _checklist_stands(self, look: Look) -> tuple[str, ...]:
-        given = await self._given(look)
+        given = await self._given(look, "cutover")
         fenced = tuple(role.name for role in given.facts.fenced)
         if missing := sorted({*fenced} - {*given.facts.destination_roles}):
             answered = f"not on {self._profile.destination.name}: role {', '.join(missing)}"
@@ -118,7 +151,7 @@ class Looker:
         if phase == "cutover" and self._live.state.moved:
             return  # it is history: its roles are those that could log in before the fence
         try:
-            given = await self._given(look)
+            given = await self._given(look, phase)
             steps = self._route.steps(phase, given)
         except NightferryError as error:
             text = f"The steps of this phase cannot be planned: {error}"
@@ -126,16 +159,16 @@ class Looker:
             return
         self._live.publish(Planned(phase=phase, steps=tuple(steps)))
 
-    async def _given(self, look: Look) -> Given:
+    async def _given(self, look: Look, phase: str) -> Given:
         facts = await gather(look.on("source"), look.on("destination"), self._profile)
-        state = self._live.state
+        state, copying = self._live.state, phase == "replication"
         return Given(
             profile=self._profile,
             facts=facts,
             findings=list(state.findings.values()),
             night=state,
-            tools=await self._tools(look, facts),
-            login_retry=await self._login_retry(look),
+            tools=await self._tools(look, facts) if copying else "",
+            login_retry=await self._login_retry(look) if phase == "cutover" else {},
             configured={
                 session.server: {
                     row["name"]: row["setting"] for row in await session.rows(CONFIGURED)
@@ -143,14 +176,20 @@ class Looker:
                 for session in (look.on("source"), look.on("destination"))
             },
             folder=self._folder,
+            tunnel=await self._tunnel() if copying else None,
         )
+
+    async def _tunnel(self) -> TunnelGiven | None:
+        source, destination = self._profile.source, self._profile.destination
+        if source.replication_tunnel is None:
+            return None
+        keeper = await keeper_of(self._hosts.of(destination.name))
+        return TunnelGiven(keeper, await host_key_of(self._hosts, source.name))
 
     async def _tools(self, look: Look, facts: Facts) -> str:
         """The folder of the client tools; the PATH when none was found, which a check says."""
-        chosen, major = self._profile.destination.client_tools, facts.destination.major
-        found = await find_tools(look.machine(HERE), chosen, major)
-        fitting = [tools.folder for tools in found if tools.major == major]
-        return fitting[0] if fitting else "/usr/bin"
+        tools = await tools_to_use(look, facts.destination.major)
+        return tools.folder if tools else "/usr/bin"
 
     async def _login_retry(self, look: Look) -> dict[str, str | None]:
         lines: dict[str, str | None] = {}

@@ -34,7 +34,7 @@ from profiles.errors import (
 from profiles.events import EngineStarted, EngineStopped, Said
 from profiles.fold import fold
 from profiles.journal import Journal
-from profiles.nights import clear_socket, socket_path
+from profiles.nights import clear_socket, make_socket_path
 from profiles.profile import Profile
 
 STOPPED, FAILED, NOT_THIS_NIGHT = 0, 1, 3
@@ -87,7 +87,7 @@ class Engine:
     async def run(self) -> None:
         """Serve windows, let the desk go on with the night, close in order when stopped."""
         server = WindowServer(self._live, self._desk, self._stop)
-        await server.open(socket_path(self._live.folder))
+        await server.open(make_socket_path(self._live.folder))
         self._listen_to_signals()
         started = asyncio.create_task(self._start())
         reason = await self._stopped

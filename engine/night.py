@@ -11,12 +11,14 @@ from pathlib import Path
 
 import msgspec
 
-from profiles.events import Event, Sampled, is_journalled
+from profiles.events import Event, HostSampled, Sampled, is_journalled
 from profiles.fold import Night
 from profiles.journal import Journal
 
 THINNED_EVERY = timedelta(seconds=10)
 """How far apart the lag samples are that go to the journal too."""
+HOST_THINNED_EVERY = timedelta(seconds=60)
+"""The same of each host's."""
 
 Listener = Callable[[Event], None]
 
@@ -40,7 +42,7 @@ class LiveNight:
         self.listeners: list[Listener] = []
         self._journal = journal
         self._clock = clock
-        self._thinned_at: datetime | None = None
+        self._thinned_at: dict[str | None, datetime] = {}
 
     @property
     def name(self) -> str:
@@ -66,7 +68,7 @@ class LiveNight:
         self.state.apply(event)
         for listener in tuple(self.listeners):
             listener(event)
-        if journalled and wait and not isinstance(event, Sampled):
+        if journalled and wait and not isinstance(event, Sampled | HostSampled):
             self.sync()
         return event
 
@@ -80,9 +82,11 @@ class LiveNight:
 
     def _thinned(self, event: Event) -> Event:
         """The event, or the copy of a sample that is due for the journal."""
-        if not isinstance(event, Sampled):
+        if not isinstance(event, Sampled | HostSampled):
             return event
-        if self._thinned_at is not None and event.at - self._thinned_at < THINNED_EVERY:
+        every = THINNED_EVERY if isinstance(event, Sampled) else HOST_THINNED_EVERY
+        before = self._thinned_at.get(event.server)
+        if before is not None and event.at - before < every:
             return event
-        self._thinned_at = event.at
+        self._thinned_at[event.server] = event.at
         return msgspec.structs.replace(event, thinned=True)

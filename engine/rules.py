@@ -10,13 +10,17 @@ from profiles import requests as rq
 from profiles.errors import RefusedError
 from profiles.findings import Finding
 from profiles.fold import Night
+from profiles.machine import Proposal
 from profiles.profile import Profile
-from profiles.steps import Step
+from profiles.steps import Step, Words
 
 LOOK_AGAIN = "Look at it again, then press the key."
 
 ALWAYS_TAKEN = (rq.Hello, rq.Probe, rq.Abort, rq.Cancel, rq.TellSecret, rq.AcceptHostKey, rq.Stop)
 """What only looks, only ends something, or hands over a password: never too late."""
+
+UNDONE_ALONE = ("tuning", "preflight")
+"""Phases whose steps do not rest on one another."""
 
 
 def fresh(night: Night, request: rq.Request) -> None:
@@ -55,14 +59,34 @@ def may_run(night: Night, step: Step) -> None:
     not_armed(night, step.id, "run")
     if step.after_turn and not night.moved:
         raise RefusedError(step.id, "run", "the traffic is still on the old server")
-    missing = [name for name in step.servers if (step.phase, name) not in night.confirmed]
-    if step.danger and missing:
-        raise RefusedError(
-            step.id,
-            "run",
-            f"it {step.danger}",
-            f"Confirm by typing the name: {', '.join(missing)}.",
-        )
+    if step.before_turn and night.moved:
+        answered = "the traffic is on the new server by now"
+        raise RefusedError(step.id, "run", answered, "Do it by hand, at a time of your choosing.")
+    _confirmed(night, step, "run")
+
+
+def may_undo(night: Night, step: Step) -> None:
+    """Refuses what is not ours to undo, or stands in an order that only Aftercare knows."""
+    if step.phase not in UNDONE_ALONE:
+        answered = "other steps rest on it"
+        raise RefusedError(step.id, "undo", answered, "It is settled in Aftercare, in order.")
+    if not step.undo or any(isinstance(command, Words) for command in step.undo):
+        raise RefusedError(step.id, "undo", "there is nothing that the wizard could undo")
+    if step.id not in night.ours:
+        raise RefusedError(step.id, "undo", "the wizard has changed nothing here")
+    not_armed(night, step.id, "undo")
+    _confirmed(night, step, "undo")
+
+
+def may_choose(night: Night, step_id: str) -> Proposal:
+    """Refuses a value for what is not proposed, or is set already."""
+    proposal = night.proposals.get(step_id)
+    if proposal is None:
+        raise RefusedError(step_id, "choose a value", "nothing of that name is proposed")
+    not_armed(night, step_id, "choose a value")
+    if night.state_of(step_id).settled:
+        raise RefusedError(step_id, "choose a value", "it is set already", "Undo it first.")
+    return proposal
 
 
 def may_do_by_hand(night: Night, step: Step) -> None:
@@ -92,6 +116,7 @@ def may_arm(night: Night, profile: Profile, typed: str) -> None:
     stops = [found.figure for found in night.findings.values() if _stands(found)]
     if stops:
         raise RefusedError("cutover", "arm", f"a check says stop: {'; '.join(stops)}")
+    _nothing_is_relaxed(night)
     _checklist_is_done(night)
     closed = [gate.figure for gate in night.gates.values() if not gate.holds]
     if closed or not night.gates:
@@ -122,6 +147,31 @@ def may_stop(night: Night) -> None:
 def _stands(found: Finding) -> bool:
     """A stop, unless it is looked at again before arming anyway."""
     return found.verdict == "stop" and found.check not in AGAIN_BEFORE_ARMING
+
+
+def _confirmed(night: Night, step: Step, tried: str) -> None:
+    """Refuses a danger whose server's name was typed in no phase that has the step."""
+    phases = {step.phase, *(phase for phase, ids in night.plans.items() if step.id in ids)}
+    missing = [
+        name
+        for name in step.servers
+        if not any((phase, name) in night.confirmed for phase in phases)
+    ]
+    if step.danger and missing:
+        remedy = f"Confirm by typing the name: {', '.join(missing)}."
+        raise RefusedError(step.id, tried, f"it {step.danger}", remedy)
+
+
+def _nothing_is_relaxed(night: Night) -> None:
+    """Clients never write where a setting for the copy alone is still in force."""
+    left = [end.loose_end for end in night.open_loose_ends() if end.loose_end.before_traffic]
+    if left:
+        raise RefusedError(
+            "cutover",
+            "arm",
+            f"only for the copy, and still in force: {'; '.join(end.what for end in left)}",
+            f"Settle it first, in the checklist: {', '.join(end.settled_by for end in left)}.",
+        )
 
 
 def _checklist_is_done(night: Night) -> None:

@@ -14,13 +14,13 @@ from actions.heartbeat import beat
 from checks.forecast import Point, forecast
 from checks.lag import Sample, Watched, read_sample
 from checks.progress import read_progress
-from connections.passwords import Passwords
-from connections.postgres import Session, connect
+from connections.postgres import Session
+from connections.sessions import Sessions
 from engine.night import LiveNight
-from profiles.errors import NightferryError
+from engine.pacing import Pacer
+from profiles.errors import LoginRefusedError, NightferryError
 from profiles.events import GateRead, Progressed, Sampled
 from profiles.fold import Night
-from profiles.profile import Profile
 from routes.gates import Behind
 from routes.route import route_of
 
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
 AGAIN_S = 2.0
+REFUSED_AGAIN_S = 30.0
+"""After a login that was refused: many a host shuts out who knocks too often."""
 STOP_S = 3.0
 """How long stopping may wait for the statement under way to be cancelled."""
 
@@ -35,12 +37,13 @@ STOP_S = 3.0
 class Sampler:
     """One night's lag, measured for as long as it makes sense."""
 
-    def __init__(self, live: LiveNight, profile: Profile, passwords: Passwords) -> None:
+    def __init__(self, live: LiveNight, sessions: Sessions) -> None:
         self._live = live
-        self._profile = profile
-        self._passwords = passwords
+        self._profile = profile = sessions.profile
+        self._sessions = sessions
         self._task: asyncio.Task[None] | None = None
         self._points: list[Point] = []
+        self._pacer = Pacer(live)
         self._gates = [GateKeeper(live, gate) for gate in route_of(profile).gates(profile)]
 
     def follow(self) -> None:
@@ -66,6 +69,8 @@ class Sampler:
                 await self._session_long()
             except NightferryError as error:
                 self._publish(Sampled(trouble=str(error)))
+                if isinstance(error, LoginRefusedError):
+                    await asyncio.sleep(REFUSED_AGAIN_S)
             except Exception as mistake:
                 # A sampler that had died would leave its last reading standing as if it were new.
                 log.exception("the lag could not be read")
@@ -89,13 +94,7 @@ class Sampler:
                 await destination.close()
 
     async def _open(self, name: str) -> Session:
-        password = await self._passwords(name)
-        return await connect(
-            self._profile.server(name),
-            self._profile.database,
-            password,
-            application="nightferry sampler",
-        )
+        return await self._sessions.server(name, application="nightferry sampler")
 
     async def _read(self, source: Session, destination: Session, previous: Sample | None) -> Sample:
         sample = await read_sample(source, destination, previous, Watched(night=self._live.name))
@@ -137,6 +136,7 @@ class Sampler:
         self._live.publish(
             Progressed(step=step, what="tables", done=done, total=total, unit="tables")
         )
+        self._pacer.read(copy)
 
     def _publish(self, sampled: Sampled) -> None:
         event = self._live.publish(sampled)

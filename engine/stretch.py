@@ -18,15 +18,19 @@ from actions.armed_stages import Stage, Stretch
 from actions.armed_traffic import Endpoints, Pool
 from actions.cutover import acts
 from connections.hands import Hands
-from connections.passwords import Passwords
-from connections.pgbouncer import Console, open_console
-from connections.postgres import Session, connect
+from connections.pgbouncer import Console
+from connections.postgres import Session
+from connections.sessions import Sessions
+from engine.followed import Listener
+from engine.logs import Logs
 from engine.night import LiveNight
 from engine.observer import Told
 from profiles.errors import RefusedError
 from profiles.events import Armed, StretchState
 from profiles.profile import PgBouncer, Profile
 from profiles.steps import Step
+
+OPEN_S = 3.0
 
 
 class ArmedStretch:
@@ -38,7 +42,8 @@ class ArmedStretch:
         profile: Profile,
         folder: Path,
         hands: Hands,
-        passwords: Passwords,
+        sessions: Sessions,
+        logs: Logs,
         armed: Armed,
     ) -> None:
         self.armed = armed
@@ -47,7 +52,9 @@ class ArmedStretch:
         self._profile = profile
         self._folder = folder
         self._hands = hands
-        self._passwords = passwords
+        self._sessions = sessions
+        self._logs = logs
+        self._listener: Listener | None = None
         self._open = AsyncExitStack()
         self._key = asyncio.Event()
         self._going: asyncio.Task[StretchState] | None = None
@@ -69,6 +76,7 @@ class ArmedStretch:
     async def arm(self) -> None:
         """Make everything ready. Raises what cannot be made ready; then nothing is armed."""
         try:
+            await self._listen()
             sequence = await self._build()
             await self._traffic_side.open()
             await sequence.arm()
@@ -132,6 +140,8 @@ class ArmedStretch:
     ) -> StretchState:
         try:
             await quieten()
+            if self._listener is not None:
+                self._listener.muted = False
             return await sequence.run(ask)
         finally:
             await self.close()
@@ -139,6 +149,12 @@ class ArmedStretch:
     async def _wait_for_key(self, stage: Stage) -> None:
         self._key.clear()
         await self._key.wait()
+
+    async def _listen(self) -> None:
+        """From now on the logs are followed, and nothing is told of them before the first key."""
+        paused = [step for step in self._live.state.plan("cutover") if step.paused]
+        beside = self._logs.beside_stretch(self.number, paused)
+        self._listener = await self._open.enter_async_context(beside)
 
     async def _build(self) -> ArmedSequence:
         steps = {step.id: step for step in self._live.state.plan("cutover") if step.paused}
@@ -173,17 +189,9 @@ class ArmedStretch:
         return Endpoints(pools, steps, work, attempt, self._folder, told.ran)
 
     async def _connect(self, server: str, application: str, settings: Mapping[str, str]) -> Session:
-        password = await self._passwords(server)
-        return await connect(
-            self._profile.server(server),
-            self._profile.database,
-            password,
-            application=application,
-            deadline_s=3.0,
-            settings=settings,
+        return await self._sessions.server(
+            server, application=application, deadline_s=OPEN_S, settings=settings
         )
 
     async def _console(self, endpoint: PgBouncer) -> Console:
-        has_password = endpoint.admin_password is not None
-        password = await self._passwords(endpoint.name) if has_password else None
-        return await open_console(endpoint, password, deadline_s=3.0)
+        return await self._sessions.console(endpoint, deadline_s=OPEN_S)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from profiles.findings import Finding
+from profiles.machine import HostSeen, Proposal
 from profiles.steps import LooseEnd, Outcome, Step
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,6 +64,26 @@ class ServerSeen(Event, frozen=True, kw_only=True, tag="server-seen"):
     size_bytes: int = 0
 
 
+class HostLooked(Event, frozen=True, kw_only=True, tag="host-looked"):
+    """The host under a server was looked at."""
+
+    seen: HostSeen
+
+
+class Proposed(Event, frozen=True, kw_only=True, tag="proposed"):
+    """What the settings of both hosts and servers should be; replaces what was proposed before."""
+
+    proposals: tuple[Proposal, ...]
+    skipped: tuple[str, ...] = ()
+    """What is not proposed, and why."""
+
+
+class Chosen(Event, frozen=True, kw_only=True, tag="chosen"):
+    """The operator wants another value than the one that was proposed."""
+
+    value: str
+
+
 class ChecksBegan(Event, frozen=True, kw_only=True, tag="checks-began"):
     """The checks of a phase were started."""
 
@@ -80,6 +101,8 @@ class ChecksEnded(Event, frozen=True, kw_only=True, tag="checks-ended"):
 
     phase: str
     duration_ms: float
+    cut_short: str = ""
+    """Why they were ended before: then nobody has looked at the phase."""
 
 
 class Planned(Event, frozen=True, kw_only=True, tag="planned"):
@@ -116,6 +139,17 @@ class StepEnded(Event, frozen=True, kw_only=True, tag="step-ended"):
     evidence: str = ""
     error: str = ""
     duration_ms: float = 0.0
+
+
+class LogSaid(Event, frozen=True, kw_only=True, tag="log-said"):
+    """A warning, or worse, that came into a server's log meanwhile, whoever caused it.
+
+    Of a step, or, with an attempt and no step, of the armed stretch.
+    """
+
+    severity: str
+    """``WARNING``, ``ERROR``, ``FATAL`` or ``PANIC``"""
+    text: str
 
 
 class LooseEndOpened(Event, frozen=True, kw_only=True, tag="loose-end-opened"):
@@ -159,6 +193,20 @@ class Sampled(Event, frozen=True, kw_only=True, tag="sampled"):
     thinned: bool = False
 
 
+class HostSampled(Event, frozen=True, kw_only=True, tag="host-sampled"):
+    """One reading of the host under ``server``; None where there was nothing to be seen."""
+
+    busy_percent: float | None = None
+    steal_percent: float | None = None
+    """Of the processors' time."""
+    iowait_percent: float | None = None
+    await_ms: float | None = None
+    """What a write took on the disk with the data; None while there was none."""
+    trouble: str = ""
+    """Why there is no reading."""
+    thinned: bool = False
+
+
 class Progressed(Event, frozen=True, kw_only=True, tag="progressed"):
     """How far something that takes long has come."""
 
@@ -173,6 +221,8 @@ class ProbedHop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What answers at one TTL; round trips in milliseconds, None where nothing came back."""
 
     ttl: int
+    mode: str = ""
+    """The kind of probe it answers to, where that is not the one of the whole probe."""
     address: str | None = None
     name: str | None = None
     loss_percent: float = 0.0
@@ -189,14 +239,20 @@ class ProbedHop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     target: bool = False
 
 
+THIS_MACHINE = "this machine"
+"""The one the engine runs on, as the origin of a probe."""
+
+
 class Probed(Event, frozen=True, kw_only=True, tag="probed"):
-    """How far a probe of the road to a server has come; the last of a probe is journalled."""
+    """How far a probe of a road has come; the last of a probe is journalled."""
 
     phase: str
     origin: str
-    """The host it runs on."""
+    """The server on whose host it runs, or `THIS_MACHINE`."""
     target: str
     """``host:port``"""
+    leads_to: str = ""
+    """What that is, in words: ``database port of db-old``."""
     mode: str = ""
     """``tcp``, ``udp`` or ``icmp``; empty while the hops are looked for."""
     cycle: int = 0
@@ -306,6 +362,9 @@ AnyEvent = (
     | EngineStarted
     | EngineStopped
     | ServerSeen
+    | HostLooked
+    | Proposed
+    | Chosen
     | ChecksBegan
     | Found
     | ChecksEnded
@@ -314,10 +373,12 @@ AnyEvent = (
     | StepBegan
     | CommandRan
     | StepEnded
+    | LogSaid
     | LooseEndOpened
     | LooseEndSettled
     | GateRead
     | Sampled
+    | HostSampled
     | Progressed
     | Probed
     | Armed
@@ -332,7 +393,7 @@ AnyEvent = (
     | UnknownEvent
 )
 
-WINDOW_ONLY = (Sampled, Progressed, Probed, GateRead, Refused)
+WINDOW_ONLY = (Sampled, HostSampled, Progressed, Probed, GateRead, Refused)
 """Not journalled, but for what `is_journalled` lets through."""
 
 
@@ -340,7 +401,7 @@ def is_journalled(event: Event) -> bool:
     """Whether it goes to the journal too: of samples the thinned, of gates those that turn,
     of a probe the last."""
     match event:
-        case Sampled():
+        case Sampled() | HostSampled():
             return event.thinned
         case GateRead():
             return event.turned

@@ -33,6 +33,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The id of the step that would do it, where the route has one."""
     wants: str = ""
     """The value that step would set, where it sets one."""
+    figures: dict[str, float] = {}
+    """What others reckon with, by name; the unit is the name's: ``throughput_bytes_s``."""
 
     @property
     def key(self) -> tuple[str, str | None, str | None]:

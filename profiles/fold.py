@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from profiles import events as ev
 from profiles.findings import Finding, Verdict, worst
+from profiles.machine import HostSeen, Proposal
 from profiles.phases import PHASES
 from profiles.steps import SETTLED_OUTCOMES, LooseEnd, Outcome, Step
 
@@ -32,6 +35,8 @@ class StepState:
     began: datetime | None = None
     duration_ms: float = 0.0
     commands: list[ev.CommandRan] = field(default_factory=list)
+    log: list[ev.LogSaid] = field(default_factory=list)
+    """What came into the servers' logs meanwhile."""
 
     @property
     def settled(self) -> bool:
@@ -63,6 +68,7 @@ class Stretch:
     paused_ms: float | None = None
     says: str = ""
     aborting_means: str = ""
+    log: list[ev.LogSaid] = field(default_factory=list)
 
     @property
     def over(self) -> bool:
@@ -87,19 +93,28 @@ class Night:
     profile: dict[str, Any] = field(default_factory=dict)
     engine_pid: int | None = None
     servers: dict[str, ev.ServerSeen] = field(default_factory=dict)
+    hosts: dict[str, HostSeen] = field(default_factory=dict)
+    proposals: dict[str, Proposal] = field(default_factory=dict)
+    """By the id of the step that carries one out; with the operator's own value where there is."""
+    not_proposed: tuple[str, ...] = ()
+    chosen: dict[str, str] = field(default_factory=dict)
     findings: dict[tuple[str, str | None, str | None], Finding] = field(default_factory=dict)
     looked: dict[str, datetime] = field(default_factory=dict)
     looking: set[str] = field(default_factory=set)
     plans: dict[str, tuple[str, ...]] = field(default_factory=dict)
     steps: dict[str, Step] = field(default_factory=dict)
     states: dict[str, StepState] = field(default_factory=dict)
+    ours: set[str] = field(default_factory=set)
+    """Steps of which a command of ours has run, and which were not undone since."""
     loose_ends: dict[str, LooseEndState] = field(default_factory=dict)
     confirmed: set[tuple[str, str]] = field(default_factory=set)
     gates: dict[str, ev.GateRead] = field(default_factory=dict)
     samples: deque[ev.Sampled] = field(default_factory=lambda: deque(maxlen=SAMPLES_KEPT))
+    pulses: dict[str, ev.HostSampled] = field(default_factory=dict)
+    """The newest reading of each server's host."""
     progress: dict[str, ev.Progressed] = field(default_factory=dict)
-    probed: ev.Probed | None = None
-    """The newest of the road to the source."""
+    roads: dict[tuple[str, str], ev.Probed] = field(default_factory=dict)
+    """What was told last of each, by origin and target; the one of the replication first."""
     stretch: Stretch | None = None
     writes_stopped: ev.WritesStopped | None = None
     secrets_wanted: dict[str, str] = field(default_factory=dict)
@@ -163,13 +178,18 @@ class Night:
         return looked and steps_settled and self.verdict(phase) != "stop"
 
     def current_phase(self) -> str:
-        """The first phase that still wants something from the operator."""
+        """The first phase that still wants something from the operator.
+
+        One that was passed over, and never looked at, wants nothing.
+        """
         if not self.profile:
             return "sessions"
-        for phase in PHASES[1:]:
-            if phase.built and not self.phase_done(phase.id):
-                return phase.id
-        return "aftercare"
+        phases = [phase.id for phase in PHASES[1:]]
+        come_to = [at for at, id_ in enumerate(phases) if id_ in self.looked or self.plans.get(id_)]
+        for at in come_to:
+            if not self.phase_done(phases[at]):
+                return phases[at]
+        return phases[min(come_to[-1] + 1 if come_to else 0, len(phases) - 1)]
 
     @property
     def armed(self) -> bool:
@@ -188,6 +208,8 @@ class Night:
 
     def _engine_started(self, event: ev.EngineStarted) -> None:
         self.engine_pid = event.pid
+        for phase in self.looking:
+            self.looked.pop(phase, None)  # its findings went when the look began
         self.looking.clear()
         self.progress.clear()
         self.gates.clear()  # for how long one has held is known to whoever measured it
@@ -207,13 +229,34 @@ class Night:
         stale = [key for key, found in self.findings.items() if found.phase == event.phase]
         for key in stale:
             del self.findings[key]
+        self.roads = {key: road for key, road in self.roads.items() if road.phase != event.phase}
+
+    def _host_looked(self, event: ev.HostLooked) -> None:
+        self.hosts[event.seen.host] = event.seen
+
+    def _proposed(self, event: ev.Proposed) -> None:
+        self.proposals = {each.id: self._as_chosen(each) for each in event.proposals}
+        self.not_proposed = event.skipped
+
+    def _chosen(self, event: ev.Chosen) -> None:
+        step = event.step or ""
+        self.chosen[step] = event.value
+        if step in self.proposals:
+            self.proposals[step] = self._as_chosen(self.proposals[step])
+
+    def _as_chosen(self, proposal: Proposal) -> Proposal:
+        value = self.chosen.get(proposal.id, proposal.proposed)
+        return msgspec.structs.replace(proposal, proposed=value)
 
     def _found(self, event: ev.Found) -> None:
         self.findings[event.finding.key] = event.finding
 
     def _checks_ended(self, event: ev.ChecksEnded) -> None:
         self.looking.discard(event.phase)
-        self.looked[event.phase] = event.at
+        if event.cut_short:
+            self.looked.pop(event.phase, None)
+        else:
+            self.looked[event.phase] = event.at
 
     def _planned(self, event: ev.Planned) -> None:
         self.plans[event.phase] = tuple(step.id for step in event.steps)
@@ -227,6 +270,8 @@ class Night:
 
     def _command_ran(self, event: ev.CommandRan) -> None:
         self.states.setdefault(event.step or "", StepState()).commands.append(event)
+        if event.ok:
+            self.ours.add(event.step or "")
 
     def _step_ended(self, event: ev.StepEnded) -> None:
         state = self.states.setdefault(event.step or "", StepState())
@@ -234,6 +279,14 @@ class Night:
         state.outcome, state.evidence, state.error = event.outcome, event.evidence, event.error
         state.by, state.duration_ms = event.by or state.by, event.duration_ms
         self.progress.pop(event.step or "", None)
+        if event.outcome == "undone":
+            self.ours.discard(event.step or "")
+
+    def _log_said(self, event: ev.LogSaid) -> None:
+        if event.step:
+            self.states.setdefault(event.step, StepState()).log.append(event)
+        elif self.stretch is not None and self.stretch.attempt == event.attempt:
+            self.stretch.log.append(event)
 
     def _loose_end_opened(self, event: ev.LooseEndOpened) -> None:
         self.loose_ends[event.loose_end.id] = LooseEndState(event.loose_end, event.at)
@@ -249,12 +302,19 @@ class Night:
         if not self.samples or event.at > self.samples[-1].at:
             self.samples.append(event)
 
+    def _host_sampled(self, event: ev.HostSampled) -> None:
+        known = self.pulses.get(event.server or "")
+        if known is None or event.at > known.at:
+            self.pulses[event.server or ""] = event
+
     def _progressed(self, event: ev.Progressed) -> None:
         self.progress[event.step or event.what] = event
 
     def _probed(self, event: ev.Probed) -> None:
-        if self.probed is None or event.at >= self.probed.at:
-            self.probed = event
+        known = self.roads.get((event.origin, event.target))
+        if known is None or event.at >= known.at:
+            told = {**self.roads, (event.origin, event.target): event}
+            self.roads = dict(sorted(told.items(), key=_from_this_machine))
 
     def _armed(self, event: ev.Armed) -> None:
         self.stretch = Stretch(event.attempt or 0, event, at=event.at, seq=event.seq)
@@ -294,6 +354,11 @@ class Night:
 
     def _night_ended(self, event: ev.NightEnded) -> None:
         self.ended = True
+
+
+def _from_this_machine(road: tuple[tuple[str, str], ev.Probed]) -> bool:
+    """Such roads stand behind the one that the data takes."""
+    return road[1].origin == ev.THIS_MACHINE
 
 
 def _passing(event: ev.Event) -> bool:

@@ -124,6 +124,9 @@ def _tunnels(raw: Table, path: KeyPath) -> Iterator[Problem]:
     if raw.get("by_tunnel") is True and kind != "ssh":
         says = "expected a host reached by ssh, found none: there is nowhere to tunnel to"
         yield Problem((*path, "by_tunnel"), says)
+    if raw.get("by_tunnel") is True and str(raw.get("address")).startswith("/"):
+        says = "expected a name or an IP address, found a folder: a tunnel leads to a port"
+        yield Problem((*path, "address"), says)
     if "replication_tunnel" in raw and "seen_from_destination" in raw:
         says = "expected this or seen_from_destination, found both"
         yield Problem((*path, "replication_tunnel"), says)

@@ -30,6 +30,8 @@ class Memory(_Seen, frozen=True, kw_only=True):
 
     total: int
     available: int | None = None
+    committed: int | None = None
+    """What processes were promised (``Committed_AS``)."""
     swap_total: int | None = None
     swap_free: int | None = None
     huge_pages: int | None = None
@@ -38,6 +40,13 @@ class Memory(_Seen, frozen=True, kw_only=True):
     huge_page_size: int | None = None
     transparent: str | None = None
     """``always``, ``madvise`` or ``never``."""
+    allowed: int | None = None
+    """What the server's control group may have of it at most; None: no limit below it was seen."""
+
+    @property
+    def usable(self) -> int:
+        """What a server there can have of it."""
+        return self.total if self.allowed is None else self.allowed
 
 
 class Disk(_Seen, frozen=True, kw_only=True):
@@ -87,6 +96,20 @@ class Clock(_Seen, frozen=True, kw_only=True):
     """``chrony``, ``systemd-timesyncd`` …"""
 
 
+class ServerProcess(_Seen, frozen=True, kw_only=True):
+    """The running server's process, and who would start it again."""
+
+    user: str
+    program: str | None = None
+    """None: it was replaced since, or nobody but its user may see it."""
+    messages: str | None = None
+    """The file its standard error goes to; None: none, or nobody but its user may see it."""
+    unit: str | None = None
+    """The unit of systemd of which it is the main process."""
+    kept_by: str | None = None
+    """Who else looks after it, and must not be forestalled."""
+
+
 class SysctlLine(_Seen, frozen=True, kw_only=True):
     """One line of a file that sets a kernel parameter at boot."""
 
@@ -116,6 +139,7 @@ class HostSeen(_Seen, frozen=True, kw_only=True):
     """In the order in which they count at boot: the last of a name wins."""
     limits: dict[str, int] = {}
     """Of the running server's process: ``open files``, ``processes``; -1 is unlimited."""
+    process: ServerProcess | None = None
     resolvers: tuple[str, ...] = ()
     tools: dict[str, str] = {}
     """Programs that are there, by name: their paths."""
@@ -158,3 +182,5 @@ class Proposal(_Seen, frozen=True, kw_only=True):
     """Only for the copy: a loose end that is settled before traffic arrives."""
     conflict: str = ""
     """What would win over it: a line in another file, the command line."""
+    replaces: tuple[str, str] | None = None
+    """Name and value of the setting in force, where setting this one puts another out of it."""

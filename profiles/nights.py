@@ -10,7 +10,9 @@ import hashlib
 import os
 import re
 import secrets
+import socket
 import stat
+import time
 import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +27,9 @@ SOCKET_PATH_BYTES = 107
 """The longest path of a UNIX socket on Linux: ``sun_path`` less its closing NUL (unix(7))."""
 SHORT_FOLDER = Path("/tmp")
 """Fixed: windows and engine must agree on it, and their TMPDIR may differ."""
+SHORT_DIGITS = 16
+BEING_MADE_S = 60.0
+"""How old a short folder is at least before it is taken for a dead engine's."""
 STAMP_LENGTH = len("YYYYMMDD-HHMM-xxxx")
 
 
@@ -100,21 +105,31 @@ def the_live_night(name: str | None) -> NightFolder:
 def socket_path(folder: Path) -> Path:
     """The engine's socket: in the night's folder, or in a short private one where that is too long.
 
-    Raises EngineError when the short folder belongs to somebody else.
+    Nothing is made: who looks for an engine that is none leaves nothing. Raises EngineError when
+    the short folder belongs to somebody else.
     """
     path = folder.resolve() / SOCKET
     if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
         return path
-    hashed = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-    short = SHORT_FOLDER / f"nightferry-{os.geteuid()}-{hashed}"
-    with contextlib.suppress(FileExistsError):
-        short.mkdir(mode=0o700)
-    seen = short.lstat()
-    private = stat.S_ISDIR(seen.st_mode) and not stat.S_IMODE(seen.st_mode) & 0o077
-    if not private or seen.st_uid != os.geteuid():
+    hashed = hashlib.sha256(os.fsencode(path)).hexdigest()[:SHORT_DIGITS]
+    short = SHORT_FOLDER / f"{_short_prefix()}{hashed}"
+    if not _is_ours(short) and os.path.lexists(short):
         answered = "it is not a private folder of this user"
         raise EngineError(str(short), "use it for the engine's socket", answered, "Remove it.")
     return short / SOCKET
+
+
+def make_socket_path(folder: Path) -> Path:
+    """The same for the engine itself: a short folder is there on return, until `clear_socket`.
+
+    Short folders of engines that were killed are taken away. Raises EngineError.
+    """
+    _clear_dead_sockets()
+    path = socket_path(folder)
+    if path.parent != folder.resolve():
+        with contextlib.suppress(FileExistsError):
+            path.parent.mkdir(mode=0o700)
+    return socket_path(folder)
 
 
 def clear_socket(folder: Path) -> None:
@@ -122,7 +137,47 @@ def clear_socket(folder: Path) -> None:
     path = socket_path(folder)
     path.unlink(missing_ok=True)
     if path.parent != folder.resolve():
-        path.parent.rmdir()
+        with contextlib.suppress(FileNotFoundError):
+            path.parent.rmdir()
+
+
+def _short_prefix() -> str:
+    return f"nightferry-{os.geteuid()}-"
+
+
+def _is_ours(short: Path) -> bool:
+    """A folder, no link, of this user, that nobody else may enter."""
+    try:
+        seen = short.lstat()
+    except OSError:
+        return False
+    private = stat.S_ISDIR(seen.st_mode) and not stat.S_IMODE(seen.st_mode) & 0o077
+    return private and seen.st_uid == os.geteuid()
+
+
+def _clear_dead_sockets() -> None:
+    """Short folders that no engine answers in; one that is just being made is left alone."""
+    named = re.compile(rf"{re.escape(_short_prefix())}[0-9a-f]{{{SHORT_DIGITS}}}")
+    before_s = time.time() - BEING_MADE_S
+    for short in SHORT_FOLDER.glob(f"{_short_prefix()}*"):
+        with contextlib.suppress(OSError):  # another engine is as quick, or something else is there
+            known = named.fullmatch(short.name) and _is_ours(short)
+            if known and short.lstat().st_mtime < before_s and not _answers(short / SOCKET):
+                (short / SOCKET).unlink(missing_ok=True)
+                short.rmdir()
+
+
+def _answers(path: Path) -> bool:
+    """Somebody listens on the socket; a queue that is full is an answer too."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+        line.setblocking(False)
+        try:
+            line.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except BlockingIOError:
+            return True
+    return True
 
 
 def slug(name: str) -> str:

@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 
 class Phase(NamedTuple):
-    """One phase; ``built`` is false where this version only says that it did not look."""
+    """One phase."""
 
     number: int
     id: str
     title: str
-    built: bool = True
 
 
 PHASES = (
@@ -19,7 +18,7 @@ PHASES = (
     Phase(2, "servers", "Servers"),
     Phase(3, "route", "Route"),
     Phase(4, "network", "Network test"),
-    Phase(5, "tuning", "Host tuning", built=False),
+    Phase(5, "tuning", "Host tuning"),
     Phase(6, "preflight", "Preflight"),
     Phase(7, "replication", "Replication setup"),
     Phase(8, "lag", "Lag meter"),

@@ -133,6 +133,7 @@ class Server(_Shape, frozen=True, kw_only=True, omit_defaults=True):
     tls: TlsMode | None = None
     """None: verify-full, or prefer for a server on this machine."""
     tls_root_cert: Text | None = None
+    """The path of a file, the same one here, on the destination's host and for its server."""
     country: Country
     """ISO 3166-1 alpha-2: where the data is."""
     operated_by: Text

@@ -27,7 +27,7 @@ def report(events: Iterable[ev.Event]) -> str:
         _head(night),
         _servers(night),
         _found(night),
-        _road(night),
+        _roads(night),
         _steps(night),
         _left_out(night),
         _in_doubt(night),
@@ -93,11 +93,12 @@ def _place(finding: Finding) -> str:
     return "/".join(part for part in (finding.server, finding.database) if part)
 
 
-def _road(night: Night) -> str:
-    """The hops to the source, as the newest probe saw them."""
-    probed = night.probed
-    if probed is None:
-        return ""
+def _roads(night: Night) -> str:
+    """The hops of each road, as its newest probe saw them."""
+    return "\n".join(_road(probed) for probed in night.roads.values())
+
+
+def _road(probed: ev.Probed) -> str:
     rows = [
         (
             str(hop.ttl),
@@ -119,7 +120,7 @@ def _ms(measured: float | None) -> str:
 
 
 def _steps(night: Night) -> str:
-    rows = []
+    rows: list[Row] = []
     for step_id in _in_order(night):
         step, state = night.steps.get(step_id), night.state_of(step_id)
         rows.append(
@@ -133,8 +134,15 @@ def _steps(night: Night) -> str:
                 _joined(state.evidence, state.error),
             )
         )
+        rows += [_meanwhile(said) for said in state.log]
     heads = ("step", "id", "outcome", "by", "began", "took", "evidence")
     return _table("Steps", heads, rows)
+
+
+def _meanwhile(said: ev.LogSaid) -> Row:
+    """A line of a log below the step, in the columns of its table."""
+    what = f"in the log of {said.server} meanwhile"
+    return (what, said.step or "", said.severity, "", _time(said.at), "", said.text)
 
 
 def _in_order(night: Night) -> list[str]:
@@ -177,6 +185,9 @@ def _stretches(told: list[ev.Event]) -> str:
             rows.append((attempt, _time(event.at), event.state, paused, event.says))
             if paused and event.state in ("resumed", "aborted"):
                 pauses.append(f"\nAttempt {attempt}: writes were paused for {paused}.\n")
+        elif isinstance(event, ev.LogSaid) and not event.step:
+            says = f"in the log of {event.server} meanwhile: {event.text}"
+            rows.append((attempt, _time(event.at), event.severity, "", says))
     table = _table("The pause", ("attempt", "at", "state", "since PAUSE", "what it says"), rows)
     return table + "".join(pauses)
 

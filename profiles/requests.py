@@ -51,6 +51,21 @@ class RunPhase(Request, frozen=True, kw_only=True, tag="run-phase"):
     """Run the steps of a phase that are not settled, in order, until one fails."""
 
     phase: str
+    steps: tuple[str, ...] = ()
+    """Only these; empty: all but the optional ones that nobody has marked."""
+
+
+class UndoStep(Request, frozen=True, kw_only=True, tag="undo"):
+    """Take back what a step of ours has done; it is open again then."""
+
+    step: str
+
+
+class ChooseValue(Request, frozen=True, kw_only=True, tag="choose-value"):
+    """Another value than the proposed one, for the step that would set it."""
+
+    step: str
+    value: str
 
 
 class ByHand(Request, frozen=True, kw_only=True, tag="by-hand"):
@@ -123,6 +138,8 @@ AnyRequest = (
     | Confirm
     | RunStep
     | RunPhase
+    | UndoStep
+    | ChooseValue
     | ByHand
     | Skip
     | Cancel

@@ -50,6 +50,8 @@ class Shell(_Data, frozen=True, kw_only=True, tag_field="do", tag="shell"):
     passwords_for: tuple[str, ...] = ()
     """Servers whose passwords the line needs: in a PGPASSFILE for as long as it runs."""
     captures: str | None = None
+    as_user: str | None = None
+    """Whom it runs as there; None: whom the lines on that host are for."""
     deadline_s: float = 60.0
 
 
@@ -77,6 +79,12 @@ class FileEdit(_Data, frozen=True, kw_only=True, tag_field="do", tag="file"):
     """Whole lines to take out, each of which must be there or already gone."""
     section_lines: tuple[tuple[str, str], ...] = ()
     """(section, line) to be put in at the head of a section of an ini file."""
+    append: tuple[str, ...] = ()
+    """Whole lines to be put in at the end, each of which may stand anywhere already."""
+    creates: bool = False
+    """A file that is not there is as good as an empty one, and made: for all to read (0644)."""
+    as_user: str | None = None
+    """Whose file it is there; None: whom the files on that host are for."""
 
 
 class Pooler(_Data, frozen=True, kw_only=True, tag_field="do", tag="pooler"):
@@ -128,6 +136,8 @@ class LooseEnd(_Data, frozen=True, kw_only=True):
     server: str
     what: str
     settled_by: str
+    before_traffic: bool = False
+    """It endangers data that cannot be copied anew: settled before clients write there."""
 
 
 class Step(_Data, frozen=True, kw_only=True):
@@ -145,6 +155,8 @@ class Step(_Data, frozen=True, kw_only=True):
     undo: tuple[Command, ...] = ()
     undone: tuple[Evidence, ...] = ()
     """What must hold once ``undo`` has run."""
+    undo_failed: bool = False
+    """When it fails halfway, ``undo`` is run at once: better none of it than a part."""
     meanwhile: Sql | None = None
     """Asked once a second while the step runs, so that it never waits without saying for what."""
     leaves: LooseEnd | None = None
@@ -162,6 +174,8 @@ class Step(_Data, frozen=True, kw_only=True):
     paused: bool = False
     """Inside the armed stretch: run by the sequence, not by itself."""
     after_turn: bool = False
+    before_turn: bool = False
+    """Only as long as nobody's traffic is on the new server."""
 
 
 Outcome = Literal["done", "already", "by-hand", "skipped", "failed", "in-doubt", "undone"]
@@ -173,7 +187,7 @@ def settling(step: Step) -> Step:
     assert step.leaves is not None, step.id
     return Step(
         id=step.leaves.settled_by,
-        phase="aftercare",
+        phase="cutover" if step.leaves.before_traffic else "aftercare",
         title=f"Settle: {step.leaves.what}",
         why=f"Left by “{step.title}”.",
         commands=step.undo,
@@ -183,6 +197,22 @@ def settling(step: Step) -> Step:
         danger=step.danger,
         servers=step.servers,
         by_hand=any(isinstance(command, Words) for command in step.undo),
+    )
+
+
+def undoing(step: Step) -> Step:
+    """The same step the other way round: it settles what it left, and leaves nothing."""
+    return msgspec.structs.replace(
+        step,
+        commands=step.undo,
+        holds=step.undone,
+        undo=(),
+        undone=(),
+        undo_failed=False,
+        secrets=(),
+        meanwhile=None,
+        leaves=None,
+        settles=step.leaves.id if step.leaves else None,
     )
 
 
@@ -216,7 +246,8 @@ def where(command: Command) -> str:
         case Sql():
             return f"{command.server}/{command.database}"
         case Shell() | FileEdit():
-            return f"host of {command.host}" if command.host else "this machine"
+            place = f"host of {command.host}" if command.host else "this machine"
+            return f"{place}, as {command.as_user}" if command.as_user else place
         case Pooler() | ThroughEndpoint():
             return command.endpoint
         case Words():
@@ -234,6 +265,7 @@ def diff(edit: FileEdit) -> list[str]:
             lines.append(f"  [{change.section}]")
         start = change.line_starts
         lines += [f"- {start} … {change.old}", f"+ {start} … {change.new}"]
+    lines += [f"+ {line}" for line in edit.append]
     return [masked(line) for line in lines]
 
 
@@ -254,15 +286,18 @@ def edited(edit: FileEdit, before: str) -> str:
             lines.insert(start, line)
     for change in edit.replace:
         _replace(lines, change)
+    for line in edit.append:
+        _append(lines, line)
     return "\n".join(lines)
 
 
 def unified(before: str, after: str, path: str) -> str:
-    """A unified diff of two texts, secrets masked."""
+    """A unified diff of two texts, secrets masked; what is no UTF-8 in them is shown as �."""
     found = difflib.unified_diff(
         before.splitlines(), after.splitlines(), path, path, lineterm="", n=1
     )
-    return "\n".join(masked(line) for line in found)
+    text = "\n".join(masked(line) for line in found)
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def quoted(word: str) -> str:
@@ -278,6 +313,15 @@ def _section(lines: list[str], section: str) -> tuple[int, int]:
     start = stripped.index(f"[{section}]") + 1
     after = (at for at in range(start, len(lines)) if stripped[at].startswith("["))
     return start, next(after, len(lines))
+
+
+def _append(lines: list[str], line: str) -> None:
+    """Put it in as the last line, unless it is there; the text ends with a line end then."""
+    if line in lines:
+        return
+    if lines[-1]:
+        lines.append("")
+    lines.insert(len(lines) - 1, line)
 
 
 def _replace(lines: list[str], change: Replace) -> None:

@@ -1,21 +1,27 @@
-"""``python -m rehearsal start`` or ``… end FOLDER old|new``, for a process that loads no driver.
+"""``python -m rehearsal start``, ``… road FOLDER --delay-ms 20 --loss-percent 1`` (or
+``--jitter-ms``, ``--rate-mbit``; what is not named stays), or ``… end FOLDER old|new``.
 
-The answer is one JSON object on standard output; an error is one too, and the exit code is then 1.
+For a process that loads no driver. The answer is one JSON object on standard output; an error is
+one too, and the exit code is then 1.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from profiles.errors import NightferryError
-from rehearsal import box
+from profiles.errors import HostError, NightferryError
+from rehearsal import box, knobs
 from rehearsal.box import Box
+from rehearsal.folders import BoxState, stands_on
 from rehearsal.ledger import Verdict
+from rehearsal.processes import THIS_MACHINE
+from rehearsal.wire import Conditions
 
 
 async def start() -> dict[str, Any]:
@@ -27,7 +33,39 @@ async def start() -> dict[str, Any]:
         "profile": str(started.profile_path),
         "traffic": state.traffic,
         "traffic_why": state.traffic_why,
+        "stands_on": stands_on(state),
     }
+
+
+async def road(folder: Path, typed: Mapping[str, str]) -> dict[str, Any]:
+    """Change the road of one; what it is like now, and what it carried before."""
+    running = Box(folder)
+    wanted, wrong = knobs.turned(state_of(running).road or Conditions(), typed)
+    if wrong:
+        said = "; ".join(f"--{name}: {why}" for name, why in wrong.items())
+        raise HostError(THIS_MACHINE, f"change the road of {folder}", said)
+    carried = await running.road(wanted)
+    before = f"{carried.frames} packets carried before, {carried.lost} lost"
+    return {"says": f"The road is now: {knobs.said(wanted)} ({before})."}
+
+
+def state_of(running: Box) -> BoxState:
+    """How a rehearsal is. Raises HostError when it is gone."""
+    try:
+        return running.state()
+    except FileNotFoundError as error:
+        tried = f"look at the rehearsal {running.folder}"
+        raise HostError(THIS_MACHINE, tried, "there is none") from error
+
+
+def named(options: Sequence[str]) -> dict[str, str]:
+    """``--delay-ms 20`` as a name and a text; nothing where that is a wrong command line."""
+    typed = {
+        name.removeprefix("--"): text
+        for name, text in zip(options[::2], options[1::2], strict=False)
+    }
+    wrong = len(options) % 2 or not set(typed) <= set(knobs.BY_NAME)
+    return {} if wrong else typed
 
 
 async def end(folder: Path, server: Literal["old", "new"]) -> dict[str, Any]:
@@ -57,6 +95,8 @@ def main(words: list[str]) -> int:
         match words:
             case ["start"]:
                 said = asyncio.run(start())
+            case ["road", folder, *options] if typed := named(options):
+                said = asyncio.run(road(Path(folder), typed))
             case ["end", folder, ("old" | "new") as server]:
                 said = asyncio.run(end(Path(folder), server))
             case _:

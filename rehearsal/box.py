@@ -20,6 +20,7 @@ from rehearsal.folders import BoxState, Layout, Settings
 from rehearsal.ledger import Entry, Verdict, read
 from rehearsal.processes import THIS_MACHINE, spawn_module, tail, until
 from rehearsal.supervisor import Order, Reply
+from rehearsal.wire import Carried, Conditions
 
 READY_DEADLINE_S = 240.0
 """A first start may have to fetch PgBouncer."""
@@ -75,18 +76,39 @@ class Box:
         assert verdict is not None
         return verdict
 
+    async def road(self, conditions: Conditions) -> Carried:
+        """Change the road from now on; what it carried since the last time.
+
+        Raises HostError, also where there is no road.
+        """
+        carried = (await self._order(Order(do="road", conditions=conditions))).carried
+        assert carried is not None
+        return carried
+
     async def end(self) -> None:
         """Take everything down and remove the folder; returns when it is gone. Raises HostError.
 
         Where its supervisor was killed, what that left is cleared up.
         """
         if folders.is_alive(self.layout):
-            await self._order(Order(do="end"))
+            await self._end_living()
         else:
             await clean_up_dead(self.folder.parent)
         if not await until(lambda: not self.folder.exists(), END_DEADLINE_S, every_s=0.02):
             said = f"it is still there after {END_DEADLINE_S:g} s"
             raise HostError(THIS_MACHINE, f"end the rehearsal {self.folder}", said)
+
+    async def _end_living(self) -> None:
+        """Tell the supervisor, and wait until it has ended too: its folder goes before it does."""
+        try:
+            lock = os.open(self.layout.lock, os.O_RDWR)
+        except FileNotFoundError:  # it is just ending by itself
+            return
+        try:
+            await self._order(Order(do="end"))
+            await until(lambda: folders.is_free(lock), END_DEADLINE_S, every_s=0.02)
+        finally:
+            os.close(lock)
 
     async def _order(self, order: Order) -> Reply:
         tried = f"tell the rehearsal {self.folder}: {order.do}"

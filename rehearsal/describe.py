@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from msgspec.structs import replace
 
 from profiles.profile import (
     ConnectionFile,
@@ -12,12 +17,17 @@ from profiles.profile import (
     Login,
     PgBouncer,
     Profile,
+    ReplicationTunnel,
     SecretRef,
     Server,
+    SshHost,
     Thresholds,
+    TlsMode,
 )
 from rehearsal.folders import BoxState, Layout
+from rehearsal.hosts import Host
 from rehearsal.pooler import ADMIN, POOL
+from rehearsal.sshconfig import LOGIN, alias
 
 THRESHOLDS = Thresholds(
     lag_held_s=3.0,
@@ -29,39 +39,66 @@ THRESHOLDS = Thresholds(
 """A rehearsal is short: what is held for a minute at night is held for seconds here."""
 
 
-def profile(layout: Layout, state: BoxState, programs: dict[int, Path]) -> Profile:
-    """The profile of a rehearsal whose servers and traffic are up."""
+@dataclass(frozen=True)
+class Setting:
+    """What a profile is written from: a rehearsal whose servers and traffic are up."""
+
+    layout: Layout
+    state: BoxState
+    hosts: Mapping[str, Host]
+    """By the name of the server or pooler on it."""
+    programs: Mapping[int, Path]
+    """By PostgreSQL's major version."""
+
+
+def profile(setting: Setting, replication: Literal["direct", "tunnel"]) -> Profile:
+    """The profile of a rehearsal."""
+    old, new = setting.hosts["old"], setting.hosts["new"]
+    source = _server(setting, "old", setting.state.old_port, 16)
+    if replication == "tunnel":
+        source = replace(source, replication_tunnel=_tunnel(old, new))
+    destination = _server(setting, "new", setting.state.new_port, 18)
+    if new.is_apart:
+        destination = replace(destination, comes_from=new.address)
     return Profile(
         name="rehearsal",
         databases=["shop"],
         rehearsal=True,
-        source=_server(layout, "old", state.old_port, programs[16]),
-        destination=_server(layout, "new", state.new_port, programs[18]),
-        endpoints=[_endpoint(layout, state)],
+        source=source,
+        destination=destination,
+        endpoints=[_endpoint(setting)],
         thresholds=THRESHOLDS,
     )
 
 
-def _server(layout: Layout, name: str, port: int, programs: Path) -> Server:
+def _server(setting: Setting, name: str, port: int, major: int) -> Server:
     return Server(
         name=name,
-        address="127.0.0.1",
+        address=setting.hosts[name].address,
         port=port,
-        password=_secret(layout, name),
+        password=_secret(setting.layout, name),
+        tls=_tls(setting, name),
         country="ZZ",
         operated_by="this rehearsal",
-        host=LocalHost(),
-        client_tools=str(programs),
+        host=_host(setting, name),
+        by_tunnel=setting.state.hosts != "local",
+        client_tools=str(setting.programs[major]),
     )
 
 
-def _endpoint(layout: Layout, state: BoxState) -> Endpoint:
+def _tunnel(old: Host, new: Host) -> ReplicationTunnel:
+    login = f"{LOGIN}@{old.address}"
+    return ReplicationTunnel(login=login, login_port=old.login_port, comes_from=new.address)
+
+
+def _endpoint(setting: Setting) -> Endpoint:
+    layout, state = setting.layout, setting.state
     client = Login(user="app", password=_secret(layout, "app"))
     if state.traffic == "pgbouncer":
         folder = layout.folder / "pooler"
         return PgBouncer(
             name="pool",
-            address="127.0.0.1",
+            address=setting.hosts["pool"].address,
             port=state.pool_port,
             database=POOL,
             config=str(folder / "pgbouncer.ini"),
@@ -69,16 +106,33 @@ def _endpoint(layout: Layout, state: BoxState) -> Endpoint:
             admin_password=_secret(layout, ADMIN),
             admin_socket=str(folder),
             client=client,
-            host=LocalHost(),
+            tls=_tls(setting, "pool"),
+            host=_host(setting, "pool"),
+            by_tunnel=state.hosts != "local",
         )
+    old, new = setting.hosts["old"], setting.hosts["new"]
+    moved = {f"DATABASE_PORT={state.old_port}": f"DATABASE_PORT={state.new_port}"}
+    if new.is_apart:
+        moved[f"DATABASE_HOST={old.address}"] = f"DATABASE_HOST={new.address}"
     return ConnectionFile(
         name="app-env",
         path=str(layout.connection_file),
-        replace={f"DATABASE_PORT={state.old_port}": f"DATABASE_PORT={state.new_port}"},
+        replace=moved,
         reload=f'kill -HUP "$(cat {shlex.quote(str(layout.application_pid))})"',
         client=client,
-        host=LocalHost(),
+        host=_host(setting, "pool"),
     )
+
+
+def _host(setting: Setting, name: str) -> LocalHost | SshHost:
+    if setting.state.hosts == "local":
+        return LocalHost()
+    return SshHost(ssh=alias(name), config=str(setting.layout.ssh_config))
+
+
+def _tls(setting: Setting, name: str) -> TlsMode | None:
+    """The servers of a rehearsal have none; on this machine that is what is expected anyway."""
+    return "prefer" if setting.hosts[name].is_apart else None
 
 
 def _secret(layout: Layout, name: str) -> SecretRef:

@@ -20,6 +20,7 @@ import msgspec
 
 from profiles.files import write_whole
 from rehearsal.processes import Running, end_recorded, unprivileged
+from rehearsal.wire import Conditions
 
 PREFIX = "nightferry-rehearsal-"
 YOUNG_S = 60.0
@@ -27,6 +28,10 @@ YOUNG_S = 60.0
 
 State = Literal["starting", "ready", "failed"]
 Traffic = Literal["pgbouncer", "connection-file"]
+Hosts = Literal["road", "ssh", "local"]
+"""Three hosts on a road, this machine by SSH, or this machine as it is."""
+DEFAULT_ROAD = Conditions(delay_ms=2.0, jitter_ms=0.2)
+"""A town away."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +39,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     pooler: bool | None = None
     """True: PgBouncer or fail. False: the connection file. None: PgBouncer where it can be had."""
+    hosts: Hosts | None = None
+    """None: a road where one can be made, else this machine by SSH."""
+    replication: Literal["direct", "tunnel"] = "direct"
+    """Whether the profile has the new server reach the old one through SSH."""
     rows: int = 20_000
     """Old events in the event log, about 1.6 kB each."""
     writers: int = 8
@@ -51,10 +60,27 @@ class BoxState(msgspec.Struct, frozen=True, kw_only=True):
     traffic: Traffic = "connection-file"
     traffic_why: str = ""
     """Why there is no PgBouncer; empty when there is one, or none was wanted."""
+    hosts: Hosts = "local"
+    road_why: str = ""
+    """Why there is no road; empty when there is one, or none was wanted."""
+    road: Conditions | None = None
+    """What the road is like; None where there is none."""
     old_port: int = 0
     new_port: int = 0
     pool_port: int = 0
     processes: tuple[Running, ...] = ()
+
+
+def stands_on(state: BoxState) -> str:
+    """In a line: what the hosts of a rehearsal are, and why they are no more than that."""
+    match state.hosts:
+        case "road":
+            return "Its three hosts stand on a road, reached by SSH through a jump host alone."
+        case "ssh":
+            why = f" No road: {state.road_why}." if state.road_why else ""
+            return f"It is all on this machine, reached by SSH.{why}"
+        case "local":
+            return "It is all on this machine."
 
 
 @dataclass(frozen=True)
@@ -123,6 +149,20 @@ class Layout:
         """Where the application reads its database's address."""
         return self.folder / "app.env"
 
+    @property
+    def ssh(self) -> Path:
+        """What an SSH client needs to reach the hosts."""
+        return self.folder / "ssh"
+
+    @property
+    def ssh_config(self) -> Path:
+        """The ssh_config of the hosts."""
+        return self.ssh / "config"
+
+    def host(self, name: str) -> Path:
+        """The folder of one host: its SSH server's files, and a home."""
+        return self.folder / "hosts" / name
+
     def secret(self, name: str) -> Path:
         """The file that holds one password."""
         return self.folder / "secret" / name
@@ -175,12 +215,19 @@ def take_if_dead(layout: Layout) -> int | None:
         lock = os.open(layout.lock, os.O_RDWR)
     except FileNotFoundError:
         return None
+    if is_free(lock):
+        return lock
+    os.close(lock)
+    return None
+
+
+def is_free(lock: int) -> bool:
+    """Whether nobody else holds the lock, by its file descriptor; it is ours then."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(lock)
-        return None
-    return lock
+        return False
+    return True
 
 
 def is_alive(layout: Layout) -> bool:

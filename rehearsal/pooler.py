@@ -9,16 +9,17 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from profiles.errors import HostError
 from rehearsal import debian
 from rehearsal.binaries import can_run
-from rehearsal.processes import THIS_MACHINE, Noted, give, spawn, stop, tail, until
+from rehearsal.processes import HERE, THIS_MACHINE, Ground, Noted, spawn, stop, tail, until
 from rehearsal.server import free_port
 
+LOOPBACK = "127.0.0.1"
 POOL = "shop"
 ADMIN = "pooladmin"
 PROGRAM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -31,12 +32,12 @@ CONFIG = """\
 ;
 [databases]
 ; maintenance jobs only, port={server_port} as well
-shop_admin = host=127.0.0.1 port={server_port} dbname=postgres pool_size=2
-{pool} = host=127.0.0.1 port={server_port} dbname={pool}
+shop_admin = host={server} port={server_port} dbname=postgres pool_size=2
+{pool} = host={server} port={server_port} dbname={pool}
 ;shop_test = host=127.0.0.1 port=5433 dbname=shop
 
 [pgbouncer]
-listen_addr = 127.0.0.1
+listen_addr = {listen}
 listen_port = {port}
 unix_socket_dir = {folder}
 # who may use the console
@@ -71,7 +72,7 @@ def installed(folders: str | None = None) -> Program | None:
     return None
 
 
-def obtain(folder: Path) -> tuple[Program | None, str]:
+def obtain(folder: Path, ground: Ground = HERE) -> tuple[Program | None, str]:
     """A PgBouncer that the servers' user can run, or None and why there is none.
 
     It is copied to ``folder`` where that user cannot enter the cache. Raises HostError where it
@@ -83,7 +84,7 @@ def obtain(folder: Path) -> tuple[Program | None, str]:
         return None, f"no pgbouncer on the PATH, and {why}"
     ready = debian.fetch(debian.cache_folder())
     program = Program(ready / "pgbouncer", ready / "lib")
-    if not can_run(program.path, program.libraries):
+    if not can_run(program.path, program.libraries, ground=ground):
         copy = folder / "programs" / "pgbouncer"
         if not copy.exists():
             shutil.copytree(ready, copy)
@@ -91,19 +92,34 @@ def obtain(folder: Path) -> tuple[Program | None, str]:
     return program, ""
 
 
-def configure(folder: Path, port: int, server_port: int, users: Mapping[str, str]) -> Path:
+@dataclass(frozen=True)
+class Ways:
+    """Where a pooler is reached, and where it finds its server."""
+
+    server_port: int
+    server: str = LOOPBACK
+    port: int = field(default_factory=free_port)
+    listen: Sequence[str] = (LOOPBACK,)
+
+
+def configure(folder: Path, ways: Ways, users: Mapping[str, str], ground: Ground = HERE) -> Path:
     """Write pgbouncer.ini and userlist.txt into a new folder; returns the path of the former."""
     folder.mkdir(mode=0o711)
-    give(folder)
+    ground.give(folder)
     config, logins = folder / "pgbouncer.ini", folder / "userlist.txt"
-    values = {"port": port, "server_port": server_port, "folder": folder}
-    config.write_text(CONFIG.format(pool=POOL, admin=ADMIN, **values))
+    config.write_text(ini(folder, ways))
     config.chmod(0o644)
     logins.touch(mode=0o600)
     logins.write_text("".join(f"{_quoted(u)} {_quoted(p)}\n" for u, p in users.items()))
-    give(config)
-    give(logins)
+    ground.give(config)
+    ground.give(logins)
     return config
+
+
+def ini(folder: Path, ways: Ways) -> str:
+    """The pgbouncer.ini, as somebody has kept it for years."""
+    values = {**asdict(ways), "listen": ", ".join(ways.listen), "folder": folder}
+    return CONFIG.format(pool=POOL, admin=ADMIN, **values)
 
 
 def _quoted(text: str) -> str:
@@ -114,12 +130,17 @@ def _quoted(text: str) -> str:
 class Pooler:
     """A PgBouncer that listens on the loopback address and on a socket in its folder."""
 
-    def __init__(self, program: Program, folder: Path, server_port: int) -> None:
+    def __init__(self, program: Program, folder: Path, ways: Ways, ground: Ground = HERE) -> None:
         self.program = program
         self.folder = folder
-        self.server_port = server_port
-        self.port = free_port()
+        self.ways = ways
+        self.ground = ground
         self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def port(self) -> int:
+        """Where its clients reach it."""
+        return self.ways.port
 
     @property
     def config(self) -> Path:
@@ -131,13 +152,14 @@ class Pooler:
 
         ``users`` are logins and their passwords; ``note`` is told of the process that is started.
         """
-        configure(self.folder, self.port, self.server_port, users)
+        configure(self.folder, self.ways, users, self.ground)
         libraries = self.program.libraries
         self.process = spawn(
             [self.program.path, self.config],
             folder=self.folder,
             log=self.folder / "start.log",
             env={"LD_LIBRARY_PATH": str(libraries)} if libraries else None,
+            ground=self.ground,
         )
         if note is not None:
             note(self.process)
@@ -156,5 +178,5 @@ class Pooler:
         return self._listens() or self.process is None or self.process.poll() is not None
 
     def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.folder / f".s.PGSQL.{self.port}")) == 0

@@ -1,7 +1,7 @@
 """Starting, recognising and ending the processes of a rehearsal, as root or not.
 
 Knows processes of this machine only, nothing of databases. PostgreSQL and PgBouncer refuse to run
-as root, so under root they run as ``nobody``.
+as root, so under root they run as ``nobody``; in a user namespace nobody is root to them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,8 @@ from profiles.errors import HostError
 THIS_MACHINE = "this machine"
 Noted = Callable[[subprocess.Popen[bytes]], None]
 """Told of a process the moment it runs."""
+Recorder = Callable[[str], Noted]
+"""Gives who is told of a process of that name."""
 NOBODY = 65534
 """The uid and gid of ``nobody`` on Linux (overflowuid)."""
 
@@ -40,10 +43,31 @@ def unprivileged() -> int | None:
     return NOBODY if os.geteuid() == 0 else None
 
 
+@dataclass(frozen=True)
+class Ground:
+    """Where processes run, and as whom: this machine, or a place that is entered first."""
+
+    entering: tuple[str, ...] = ()
+    """What a command line begins with there; whoever entered has no right beyond our own."""
+
+    @property
+    def user(self) -> int | None:
+        """The uid that servers change to: on a place root is not seen, and nobody changes."""
+        return None if self.entering else unprivileged()
+
+    def give(self, path: Path) -> None:
+        """Make the servers' user the owner of a file or folder, where that is not us."""
+        if (uid := self.user) is not None:
+            os.chown(path, uid, uid)
+
+
+HERE = Ground()
+"""This machine, as it is."""
+
+
 def give(path: Path) -> None:
     """Make the unprivileged user the owner of a file or folder; nothing to do unless root."""
-    if (uid := unprivileged()) is not None:
-        os.chown(path, uid, uid)
+    HERE.give(path)
 
 
 def clean_environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -60,16 +84,17 @@ def spawn(
     env: Mapping[str, str] | None = None,
     as_ourselves: bool = False,
     keep: Sequence[int] = (),
+    ground: Ground = HERE,
 ) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own, its output in ``log``, as the unprivileged user.
 
     ``keep`` are file descriptors that it inherits. Raises HostError when it cannot be executed.
     """
-    uid = None if as_ourselves else unprivileged()
+    uid = None if as_ourselves else ground.user
     with log.open("ab") as out:
         try:
             return subprocess.Popen(
-                [str(word) for word in argv],
+                [*ground.entering, *map(str, argv)],
                 cwd=folder,
                 env=clean_environment(folder, env),
                 stdin=subprocess.DEVNULL,
@@ -86,7 +111,12 @@ def spawn(
 
 
 def spawn_module(
-    module: str, *words: str | Path, folder: Path, log: Path, keep: Sequence[int] = ()
+    module: str,
+    *words: str | Path,
+    folder: Path,
+    log: Path,
+    keep: Sequence[int] = (),
+    ground: Ground = HERE,
 ) -> subprocess.Popen[bytes]:
     """Start a module of ours with this interpreter, as ourselves, wherever we are installed.
 
@@ -96,12 +126,21 @@ def spawn_module(
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     here = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "XDG_CACHE_HOME": cache}
     argv = [sys.executable, "-P", "-m", module, *words]
-    return spawn(argv, folder=folder, log=log, env=here, as_ourselves=True, keep=keep)
+    return spawn(
+        argv, folder=folder, log=log, env=here, as_ourselves=True, keep=keep, ground=ground
+    )
 
 
-async def run(argv: Sequence[str | Path], *, folder: Path, log: Path, deadline_s: float) -> None:
+async def run(
+    argv: Sequence[str | Path],
+    *,
+    folder: Path,
+    log: Path,
+    deadline_s: float,
+    ground: Ground = HERE,
+) -> None:
     """Run a process to its end; raises HostError when it fails or outlasts the deadline."""
-    process = spawn(argv, folder=folder, log=log)
+    process = spawn(argv, folder=folder, log=log, ground=ground)
     if not await until(lambda: process.poll() is not None, deadline_s):
         process.kill()
         process.wait()

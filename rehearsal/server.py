@@ -14,7 +14,7 @@ from pathlib import Path
 import asyncpg  # type: ignore[import-untyped]
 
 from profiles.errors import HostError
-from rehearsal.processes import THIS_MACHINE, Noted, give, run, spawn, stop, tail, until
+from rehearsal.processes import HERE, THIS_MACHINE, Ground, Noted, run, spawn, stop, tail, until
 
 SUPERUSER = "postgres"
 SETTINGS: Mapping[str, str] = {
@@ -31,6 +31,11 @@ SETTINGS: Mapping[str, str] = {
     "checkpoint_timeout": "15min",
     "timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%u@%d ",
+    "logging_collector": "on",
+    "log_directory": "..",
+    "log_filename": "server.log",
+    "log_rotation_age": "0",
+    "log_rotation_size": "0",
 }
 """Durability is PostgreSQL's own: ``fsync`` and ``synchronous_commit`` stay on."""
 
@@ -48,9 +53,9 @@ def free_port() -> int:
         return port
 
 
-async def make(programs: Path, folder: Path, password: str) -> None:
+async def make(programs: Path, folder: Path, password: str, ground: Ground = HERE) -> None:
     """Make a cluster in ``folder``/data, for UTF-8, SCRAM everywhere; HostError when it fails."""
-    secret = _password_file(folder, password)
+    secret = _password_file(folder, password, ground)
     options: list[str | Path] = [
         "-D",
         folder / "data",
@@ -64,17 +69,17 @@ async def make(programs: Path, folder: Path, password: str) -> None:
     logins = ["--auth-local=scram-sha-256", "--auth-host=scram-sha-256", f"--pwfile={secret}"]
     log = folder / "initdb.log"
     argv = [programs / "initdb", *options, *logins]
-    await run(argv, folder=folder, log=log, deadline_s=INIT_DEADLINE_S)
+    await run(argv, folder=folder, log=log, deadline_s=INIT_DEADLINE_S, ground=ground)
     secret.unlink()
 
 
-def _password_file(folder: Path, password: str) -> Path:
+def _password_file(folder: Path, password: str, ground: Ground) -> Path:
     folder.mkdir(mode=0o700)
-    give(folder)
+    ground.give(folder)
     secret = folder / "password"
     secret.touch(mode=0o600)
     secret.write_text(password + "\n")
-    give(secret)
+    ground.give(secret)
     return secret
 
 
@@ -90,11 +95,14 @@ def configure(folder: Path, settings: Mapping[str, str], hba: str | None = None)
 class Server:
     """A PostgreSQL server that runs or can be started, on a cluster that `make` made."""
 
-    def __init__(self, name: str, programs: Path, folder: Path, password: str) -> None:
+    def __init__(
+        self, name: str, programs: Path, folder: Path, password: str, ground: Ground = HERE
+    ) -> None:
         self.name = name
         self.programs = programs
         self.folder = folder
         self.password = password
+        self.ground = ground
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -105,8 +113,13 @@ class Server:
 
     @property
     def log(self) -> Path:
-        """Where the server's messages go."""
+        """Where the server's messages go, as soon as it collects them."""
         return self.folder / "server.log"
+
+    @property
+    def first_words(self) -> Path:
+        """What it says before that."""
+        return self.folder / "start.log"
 
     async def start(self, note: Noted | None = None) -> None:
         """Start it on the port it had, or on a free one, and wait until it admits sessions.
@@ -126,7 +139,8 @@ class Server:
             await self.stop()
             if "Address already in use" not in tail(self.log, 20):
                 break
-        raise HostError(THIS_MACHINE, f"start PostgreSQL {self.name}", tail(self.log))
+        said = f"{tail(self.first_words)}\n{tail(self.log)}".strip()
+        raise HostError(THIS_MACHINE, f"start PostgreSQL {self.name}", said)
 
     async def stop(self) -> None:
         """Fast shutdown, after 10 s an immediate one; nothing to do when it does not run."""
@@ -142,9 +156,9 @@ class Server:
     async def connect(
         self, database: str = SUPERUSER, user: str = SUPERUSER, password: str | None = None
     ) -> asyncpg.Connection:
-        """A session; asyncpg's own errors."""
+        """A session by the socket in its folder, wherever it runs; asyncpg's own errors."""
         return await asyncpg.connect(
-            host="127.0.0.1",
+            host=str(self.folder),
             port=self.port,
             user=user,
             password=password or self.password,
@@ -158,7 +172,8 @@ class Server:
         return spawn(
             [self.programs / "postgres", "-D", self.data, *address],
             folder=self.folder,
-            log=self.log,
+            log=self.first_words,
+            ground=self.ground,
         )
 
     def _settled(self) -> bool:

@@ -24,6 +24,7 @@ import msgspec
 from profiles.errors import NightferryError
 from rehearsal.folders import Layout, Settings
 from rehearsal.ledger import Verdict
+from rehearsal.wire import Carried, Conditions
 from rehearsal.world import World
 
 IDLE_EVERY_S = 2.0
@@ -33,15 +34,17 @@ TROUBLE = (NightferryError, asyncpg.PostgresError, asyncpg.InterfaceError, OSErr
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """A command to a running rehearsal."""
 
-    do: Literal["stop-application", "compare", "end"]
+    do: Literal["stop-application", "compare", "road", "end"]
     server: Literal["old", "new"] = "new"
+    conditions: Conditions = Conditions()
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer: what went wrong, or the verdict that was asked for."""
+    """The answer: what went wrong, or what was asked for."""
 
     error: str = ""
     verdict: Verdict | None = None
+    carried: Carried | None = None
 
 
 class Supervisor:
@@ -101,6 +104,8 @@ class Supervisor:
                     await self.world.stop_application()
                 case "compare":
                     return Reply(verdict=await self.world.compare(order.server))
+                case "road":
+                    return Reply(carried=self.world.be(order.conditions))
                 case "end":
                     self.over.set()
         except (msgspec.MsgspecError, *TROUBLE) as error:

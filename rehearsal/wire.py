@@ -17,7 +17,7 @@ import socket
 import struct
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import count
 from typing import NamedTuple
 
@@ -34,6 +34,8 @@ QUEUE_S = 0.1
 """What would have to wait longer for its turn on a slow wire is dropped."""
 BUFFER = 4 << 20
 BURST = 64
+REMEMBERED = 64
+"""The bytes of a packet that are remembered: an ICMP error as far as what it quotes goes."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,18 @@ class Conditions:
     """Megabits a second; 0: as fast as it can."""
     largest: int = 0
     """Larger IP packets vanish without a word, as in a black hole; 0: none does."""
+    remembers: bool = False
+    """What became of each packet is told too: for measuring, not for carrying much."""
+
+
+class Passage(NamedTuple):
+    """What became of one IP packet."""
+
+    came_s: float
+    held_ms: float | None
+    """None: it was lost."""
+    begins: str
+    """Its first bytes, in hexadecimal digits."""
 
 
 @dataclass
@@ -59,6 +73,8 @@ class Carried:
     lost: int = 0
     held_ms: float = 0.0
     """How long a frame took on average, from the kernel that sent it to the one that gets it."""
+    passages: list[Passage] = field(default_factory=list)
+    """Of every packet, in the order of their ends, where the wire remembers."""
 
 
 class Frame(NamedTuple):
@@ -128,12 +144,12 @@ class Wire:
         if carries_traffic(content[HEADER:]):
             size = len(content) - HEADER
             if self.random.random() < what.loss or 0 < what.largest < size - ETHERNET:
-                self.carried.lost += 1
+                self.lose(content, came_s)
                 return
             if what.rate_mbit:
                 due_s = max(came_s, self.free_s[end])
                 if due_s - came_s > QUEUE_S:
-                    self.carried.lost += 1
+                    self.lose(content, came_s)
                     return
                 due_s = self.free_s[end] = due_s + size * 8 / (what.rate_mbit * 1e6)
             varied_ms = self.random.uniform(-what.jitter_ms, what.jitter_ms)
@@ -149,11 +165,30 @@ class Wire:
             try:
                 frame.to.send(frame.content)
             except OSError:  # that end is down, or full: lost, as on any wire
-                self.carried.lost += 1
+                self.lose(frame.content, frame.came_s)
                 continue
             held_ms = (time.time() - frame.came_s) * 1e3
             self.carried.frames += 1
             self.carried.held_ms += (held_ms - self.carried.held_ms) / self.carried.frames
+            self.remember(frame.content, frame.came_s, held_ms)
+
+    def lose(self, content: bytes, came_s: float) -> None:
+        """Count a frame that goes no further."""
+        self.carried.lost += 1
+        self.remember(content, came_s, None)
+
+    def remember(self, content: bytes, came_s: float, held_ms: float | None) -> None:
+        """What became of a packet, where that is wanted."""
+        if self.conditions.remembers and carries_traffic(content[HEADER:]):
+            begins = content[HEADER + ETHERNET :][:REMEMBERED]
+            self.carried.passages.append(Passage(came_s, held_ms, begins.hex()))
+
+
+def told(line: str) -> Carried:
+    """What the wire answered to new conditions."""
+    carried = Carried(**json.loads(line))
+    carried.passages = [Passage(*each) for each in carried.passages]
+    return carried
 
 
 def carries_traffic(frame: bytes) -> bool:

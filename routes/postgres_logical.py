@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from actions import replication, roles, schema, source, traffic
+from actions import firewall, replication, roles, schema, source, traffic, tuning, tunnel
 from actions.cutover import Fence, paused_steps
 from actions.postgres import answers
 from checks.facts import Facts, Locale
+from connections.places import NEAR_END, seen_from_destination
 from connections.quoting import quote_literal
 from connections.tls import tls_mode
+from connections.unit import COMPRESSED
+from profiles.errors import HostError
 from profiles.fold import Night
 from profiles.names import REPLICATION_ROLE
-from profiles.profile import ByHand, PgBouncer, Profile
+from profiles.profile import ByHand, PgBouncer, Profile, SshHost
 from profiles.steps import Sql, Step, settling
 from routes.gates import Behind
 from routes.given import Given
 
 ID = "postgres-logical"
+PHASES: Sequence[str] = ("tuning", "preflight", "replication", "cutover", "aftercare")
+"""Those in which it has steps."""
 TITLE = "Logical replication: any newer major version, pause of milliseconds"
 
-SETTLED_LAST = ("slot", "publication", "role", "hba")
-"""Undone in this order after all else: a slot is dropped with its subscription, a role after it."""
+SETTLED_LAST = ("tunnel", "slot", "publication", "role", "hba")
+"""Undone in this order after all else: a slot is dropped with its subscription, a role after it.
+
+The subscription is dropped through the tunnel.
+"""
 
 PAUSE_BLOCKERS_S = 1.0
 """A transaction open for longer would hold PAUSE up."""
@@ -34,15 +44,31 @@ def gates(profile: Profile) -> list[Behind]:
 
 def steps(phase: str, given: Given) -> list[Step]:
     """The steps of a phase, in the order in which they are run."""
-    runbook = {
-        "preflight": preflight,
-        "replication": replicate,
-        "cutover": cut_over,
-        "aftercare": settle,
-    }
-    return (
-        [_as_lent(step, given.night) for step in runbook[phase](given)] if phase in runbook else []
+    if phase not in PHASES:
+        return []
+    runbook = dict(zip(PHASES, (tune, preflight, replicate, cut_over, settle), strict=True))
+    return [_as_lent(step, given.night) for step in runbook[phase](given)]
+
+
+def tune(given: Given) -> list[Step]:
+    """What was proposed for both sides, the way in, and the write test of the new disk."""
+    profile, night = given.profile, given.night
+    old, new = profile.source, profile.destination
+    made = tuning.steps(
+        list(night.proposals.values()),
+        hosts=night.hosts,
+        configured=given.configured,
+        on_loan=(old.name,),
+        night=night,
+        restarted=() if profile.rehearsal or night.moved else (new.name,),
     )
+    shut = next((found for found in given.findings if found.remedy == f"firewall@{old.name}"), None)
+    seen_from = new.comes_from or new.address
+    if shut is not None and (there := night.hosts.get(old.name)):
+        door = firewall.open_port(old.name, there.firewall, seen_from, old.port)
+        made += [door] if door else []
+    data = night.hosts[new.name].place("data") if new.name in night.hosts else None
+    return [*made, *([tuning.disk_test(new.name, data.path)] if data else [])]
 
 
 def preflight(given: Given) -> list[Step]:
@@ -50,7 +76,7 @@ def preflight(given: Given) -> list[Step]:
     made: dict[str, Step] = {}
     waiting: dict[str, dict[str, str]] = {}
     for found in given.findings:
-        if not found.remedy or not found.wants:
+        if not found.remedy or not found.wants or found.wants == COMPRESSED:
             continue
         name, _, server = found.remedy.partition("@")
         before = given.configured.get(server, {}).get(name)
@@ -69,11 +95,15 @@ def replicate(given: Given) -> list[Step]:
     profile, facts = given.profile, given.facts
     old, new, database = profile.source, profile.destination, profile.database
     tls_old, tls_new = tls_mode(old.tls, old.address), tls_mode(new.tls, new.address)
-    seen = old.seen_from_destination
-    folder = given.folder / "schema"
+    if old.by_tunnel and new.host is None:
+        said = f"{old.name} is reached through its host only, and pg_dump is not"
+        remedy = f"Name the host of {new.name}: pg_dump then runs there."
+        raise HostError("this machine", "carry the schema over", said, remedy)
+    bench = schema.bench_of(new, given.folder)
     views = [view.quoted for view in facts.materialized_views if view.populated]
     made = [
-        source.open_door(old, new, database, facts.source.hba_file, tls=tls_old in ENCRYPTED),
+        _door(given, tls_old),
+        *_tunnel(given, tls_old),
         source.replication_role(old.name, database),
         roles.copy_roles(old.name, new.name, old.user, _carried(facts)),
         roles.create_database(new.name, database, facts.owner, _options(facts.locale)),
@@ -86,7 +116,7 @@ def replicate(given: Given) -> list[Step]:
             database,
             tls=(tls_old, tls_new),
             tools=given.tools,
-            folder=folder,
+            bench=bench,
             early_indexes=_early_indexes(facts),
         ),
         replication.publish(old.name, database, [table.quoted for table in facts.published]),
@@ -95,13 +125,12 @@ def replicate(given: Given) -> list[Step]:
             old.name,
             new.name,
             database,
-            address=seen.address if seen else old.address,
-            port=seen.port if seen else old.port,
+            place=seen_from_destination(old),
             tls=tls_old,
             tls_root_cert=old.tls_root_cert,
         ),
         replication.copied(new.name, database, profile.thresholds.copy_deadline_s),
-        schema.schema_later(old, new, database, tls=tls_new, tools=given.tools, folder=folder),
+        schema.schema_later(old, new, database, tls=tls_new, tools=given.tools, bench=bench),
     ]
     if views:
         made.append(schema.refresh_views(new.name, database, views))
@@ -137,13 +166,7 @@ def cut_over(given: Given) -> list[Step]:
 
 def settle(given: Given) -> list[Step]:
     """The steps that settle what the night has left open, in the order that works."""
-    open_ends = {end.loose_end.id for end in given.night.open_loose_ends()}
-    left = [
-        step
-        for step in given.night.steps.values()
-        if step.leaves is not None and step.leaves.id in open_ends
-    ]
-    return [settling(step) for step in sorted(left, key=_settling_order)]
+    return [settling(step) for step in sorted(_lent(given.night), key=_settling_order)]
 
 
 ENCRYPTED = ("require", "verify-ca", "verify-full")
@@ -156,6 +179,49 @@ RESTART_NEEDED = (
     "max_logical_replication_workers",
     "max_active_replication_origins",
 )
+
+
+def _door(given: Given, tls: str) -> Step:
+    profile, facts = given.profile, given.facts
+    old, new = profile.source, profile.destination
+    return source.open_door(
+        old,
+        new,
+        profile.database,
+        facts.source.hba_file,
+        tls=tls in ENCRYPTED,
+        address=source.comes_from(old, new, facts.source.address),
+        dumps=isinstance(new.host, SshHost) or old.replication_tunnel is not None,
+    )
+
+
+def _tunnel(given: Given, tls: str) -> list[Step]:
+    """The tunnel, where there is to be one. It needs the door: who goes through it logs in."""
+    profile, server = given.profile, given.facts.source
+    old, new, through = profile.source, profile.destination, profile.source.replication_tunnel
+    if through is None:
+        return []
+    assert given.tunnel is not None
+    wanted = {found.wants for found in given.findings if found.remedy == f"tunnel@{new.name}"}
+    unit = tunnel.unit_of(
+        old,
+        new,
+        through,
+        night=given.folder.name,
+        host_key=given.tunnel.host_key,
+        database=(server.address or NEAR_END, server.port),
+        compressed=COMPRESSED in wanted,
+    )
+    identity = tunnel.same_server(
+        old, new, profile.database, server.system_identifier, tls=tls, tools=given.tools
+    )
+    return [tunnel.open_tunnel(unit, given.tunnel.keeper, identity, tools=given.tools)]
+
+
+def _lent(night: Night) -> list[Step]:
+    """The steps that have left something which is still there."""
+    open_ends = {end.loose_end.id for end in night.open_loose_ends()}
+    return [step for step in night.steps.values() if step.leaves and step.leaves.id in open_ends]
 
 
 def _as_lent(step: Step, night: Night) -> Step:
@@ -179,6 +245,11 @@ def _before(given: Given) -> list[Step]:
         traffic.prepare_proof(new, database, endpoint)
         for endpoint in profile.endpoints
         if not isinstance(endpoint, ByHand) and endpoint.access == "write"
+    ]
+    made += [
+        settling(step)
+        for step in _lent(given.night)
+        if step.leaves is not None and step.leaves.before_traffic
     ]
     made.append(replication.commit_at_once(new, database))
     made += [_checkpoint(server, database) for server in (old, new)]

@@ -16,6 +16,8 @@ class Route(Protocol):
     """One way of moving a server; a module of this folder is one."""
 
     ID: str
+    PHASES: Sequence[str]
+    """The phases it has steps in; with the others nothing is gathered for it."""
     TITLE: str
 
     def gates(self, profile: Profile) -> Sequence[Behind]:

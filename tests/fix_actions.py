@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 
 from checks.facts import gather
 from connections.hands import Hands
+from connections.hosts import Hosts
 from connections.passwords import Passwords
 from connections.postgres import Session, connect
+from connections.unit import host_key_of, keeper_of
 from engine.launch import begin
 from engine.night import LiveNight
 from engine.runner import Runner
@@ -30,7 +32,7 @@ from profiles.profile import (
 from profiles.steps import Outcome, Step
 from rehearsal import server
 from rehearsal.server import Server as Running
-from routes.given import Given
+from routes.given import Given, TunnelGiven
 from tests.fix_servers import PASSWORD, Pair, Templates
 
 PATIENCE_S = 10.0
@@ -75,7 +77,7 @@ def a_night(profile: Profile) -> Iterator[ANight]:
     passwords = Passwords(profile)
     for choice in (profile.source, profile.destination):
         passwords.tell(choice.name, PASSWORD)
-    hands = Hands(profile, folder, passwords)
+    hands = Hands(profile, passwords)
     with Journal.open(folder) as journal:
         live = LiveNight(folder, journal, fold(journal.events))
         night = ANight(live, profile, passwords, hands, Runner(live, hands))
@@ -153,4 +155,17 @@ async def given(night: ANight, pair: Pair, *findings: Finding) -> Given:
         login_retry={},
         configured={},
         folder=night.live.folder,
+        tunnel=await _tunnel(night),
     )
+
+
+async def _tunnel(night: ANight) -> TunnelGiven | None:
+    source, destination = night.profile.source, night.profile.destination
+    if source.replication_tunnel is None:
+        return None
+    hosts = Hosts(night.profile, night.passwords)
+    try:
+        keeper = await keeper_of(hosts.of(destination.name))
+        return TunnelGiven(keeper, await host_key_of(hosts, source.name))
+    finally:
+        await hosts.close()

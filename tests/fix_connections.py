@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from connections.pgbouncer import open_console
 from connections.postgres import ClientLogin, Session, connect
 from profiles.profile import Login, PgBouncer, Profile, SecretRef
 from profiles.profile import Server as ServerChoice
@@ -105,7 +107,7 @@ def pooled(lab: Lab) -> Iterator[PooledLab]:
         pytest.skip(why)
     folder = Path(tempfile.mkdtemp(dir=lab.folder, prefix="pooler-")) / "pooler"
     folder.parent.chmod(0o755)
-    running = pooler.Pooler(program, folder, lab.running.port)
+    running = pooler.Pooler(program, folder, pooler.Ways(lab.running.port))
     users = {pooler.ADMIN: ADMIN_PASSWORD, CLIENT: CLIENT_PASSWORD}
     try:
         asyncio.run(running.start(users))
@@ -127,3 +129,26 @@ async def _start(folder: Path) -> server.Server:
     await session.run(f"CREATE DATABASE {DATABASE} OWNER {CLIENT}")
     await session.close()
     return running
+
+
+async def with_tls(pooled: PooledLab, name: str = "IP:127.0.0.1", mode: str = "require") -> Path:
+    """Has the pooler require TLS, with a certificate for this name; returns the certificate.
+
+    With ``verify-ca`` its clients are to show a certificate too, which is the same one.
+    """
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl to make a certificate with")
+    config = pooled.running.config
+    key, certificate = config.with_name("tls.key"), config.with_name("tls.crt")
+    made = ["-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate)]
+    named = ["-subj", "/CN=pool", "-addext", f"subjectAltName={name}"]
+    argv = ["openssl", "req", "-x509", *made, *named]
+    await asyncio.to_thread(subprocess.run, argv, check=True, capture_output=True)
+    key.chmod(0o644)
+    files = f"client_tls_key_file = {key}\nclient_tls_cert_file = {certificate}\n"
+    files += f"client_tls_ca_file = {certificate}\n"
+    config.write_text(f"{config.read_text()}client_tls_sslmode = {mode}\n{files}")
+    console = await open_console(pooled.endpoint, ADMIN_PASSWORD)
+    await console.run("RELOAD")
+    await console.close()
+    return certificate

@@ -18,7 +18,7 @@ from profiles.errors import EvidenceError, RefusedError
 from profiles.events import ChecksBegan, ChecksEnded, NightEnded
 from profiles.fold import fold
 from profiles.journal import Journal
-from profiles.nights import socket_path
+from profiles.nights import clear_socket, make_socket_path, socket_path
 from profiles.profile import Profile, Server
 from profiles.requests import Arm, EndNight, Go, Probe, Request, Skip
 
@@ -77,12 +77,13 @@ async def served(clock: Callable[[], datetime] | None = None) -> AsyncIterator[S
             folder, journal, fold(journal.events), clock or (lambda: datetime.now(UTC))
         )
         night = Served(live)
-        await night.server.open(socket_path(folder))
+        await night.server.open(make_socket_path(folder))
         try:
             yield night
         finally:
             night.desk.hold.set()
             await night.server.close()
+            clear_socket(folder)
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -11,6 +11,7 @@ from checks.check import Asks, Look
 from checks.queries import Answer, Query
 from checks.runner import run_checks
 from connections.host import Ran
+from connections.tcp_info import TcpInfo
 from profiles.errors import HostError, NightferryError
 from profiles.findings import Finding
 from profiles.profile import Endpoint, Login, Profile, SecretRef, Server, Thresholds
@@ -66,13 +67,18 @@ class MadeUpSession:
         version_num: int = 160014,
         encrypted: bool = False,
         database: str = "app",
+        roads: Sequence[TcpInfo] = (),
     ) -> None:
         self.answers = answers
+        self.roads = [*roads]
         self.server = server
         self.database = database
         self.version_num = version_num
         self.encrypted = encrypted
         self.asked: list[str] = []
+
+    def road(self) -> TcpInfo | None:
+        return self.roads.pop(0) if self.roads else None
 
     async def rows(
         self, sql: str, *args: object, deadline_s: float = 10.0

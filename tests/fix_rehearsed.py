@@ -200,8 +200,13 @@ def a_state_folder() -> Iterator[Path]:
 async def a_night(
     under: Path, settings: Settings | None = None, **thresholds: float
 ) -> AsyncIterator[Rehearsed]:
-    """A night that has just begun; everything of it is gone afterwards."""
-    started = await boxes.start(settings, under)
+    """A night that has just begun; everything of it is gone afterwards.
+
+    On this machine without SSH, unless the settings say otherwise.
+    """
+    settings = settings or Settings()
+    here = msgspec.structs.replace(settings, hosts=settings.hosts or "local")
+    started = await boxes.start(here, under)
     rehearsed: Rehearsed | None = None
     try:
         profile = load.read(started.profile_path)

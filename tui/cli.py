@@ -18,6 +18,7 @@ import click
 
 from engine import VERSION
 from profiles.errors import NightferryError
+from tui.host import host
 from tui.path import path
 
 NIGHT = click.argument("night", required=False)
@@ -139,9 +140,10 @@ def rehearse(ctx: click.Context, unattended: bool, as_json: bool) -> None:
     click.echo("Starting two servers, their pooler and an application that keeps writing …")
     # The wizard is loaded while the servers come up: it is a quarter of a second.
     Thread(target=import_module, args=["tui.app"], daemon=True).start()
-    _wizard(box.begin())
+    _wizard(box.begin(click.echo))
 
 
+main.add_command(host)
 main.add_command(path)
 
 

@@ -5,27 +5,49 @@ Each is a worker of the app; leaving a dialog leaves the whole thing undone.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.client import new_id
 from profiles.fold import Night
-from profiles.requests import AcceptHostKey, Arm, Confirm, Request, Skip, Stop, TellSecret
+from profiles.machine import Proposal
+from profiles.requests import (
+    AcceptHostKey,
+    Arm,
+    ChooseValue,
+    Confirm,
+    Request,
+    Skip,
+    Stop,
+    TellSecret,
+    UndoStep,
+)
 from profiles.steps import Step
-from tui.widgets.dialogs import Ask, Choice, Choose
+from rehearsal.wire import Conditions
+from tui import rehearse
+from tui.widgets.dialogs import Ask, Choice, Choose, Page
+from tui.widgets.knobs import Knobs
 from tui.words.checklist import arm_terms
+from tui.words.detail import command_lines
 from tui.words.figures import many
+from tui.words.text import Line, Span, line
 from tui.words.view import profile_of
 
 if TYPE_CHECKING:
     from tui.app import Nightferry
 
+APPLY = "apply"
+WIDE_CELLS = 70
 
-def unconfirmed(night: Night, steps: Sequence[Step]) -> dict[tuple[str, str], list[Step]]:
+
+def unconfirmed(
+    night: Night, steps: Sequence[Step], *, undoing: bool = False
+) -> dict[tuple[str, str], list[Step]]:
     """The (phase, server) whose name has yet to be typed, each with the steps that want it."""
     wanted: dict[tuple[str, str], list[Step]] = {}
     for step in steps:
-        if step.danger and not night.state_of(step.id).settled:
+        if step.danger and (undoing or not night.state_of(step.id).settled):
             for server in step.servers:
                 wanted.setdefault((step.phase, server), []).append(step)
     return {key: said for key, said in wanted.items() if key not in night.confirmed}
@@ -33,7 +55,8 @@ def unconfirmed(night: Night, steps: Sequence[Step]) -> dict[tuple[str, str], li
 
 async def confirmed(window: Nightferry, steps: Sequence[Step], request: Request) -> None:
     """Have the name of every server typed that these steps endanger, then ask."""
-    for (phase, server), endangering in unconfirmed(window.view.night, steps).items():
+    wanted = unconfirmed(window.view.night, steps, undoing=isinstance(request, UndoStep))
+    for (phase, server), endangering in wanted.items():
         said = [f"! {step.title}: {step.danger}" for step in endangering[:6]]
         if len(endangering) > 6:
             said.append(f"  and {len(endangering) - 6} more")
@@ -45,6 +68,29 @@ async def confirmed(window: Nightferry, steps: Sequence[Step], request: Request)
             return
         window.ask(Confirm(id=new_id(), phase=phase, server=server))
     window.ask(request)
+
+
+async def shown_and_confirmed(window: Nightferry, steps: Sequence[Step], request: Request) -> None:
+    """Show every command of the steps, have the servers' names typed, then ask."""
+    lines: list[Line] = []
+    for step in steps:
+        lines.append(line(Span(step.title, "heading")))
+        for command in step.commands:
+            lines += command_lines(command, WIDE_CELLS)
+    title = f"{many(len(steps), 'change')}: every command"
+    if await window.push_screen_wait(Page(title, lines, take=APPLY)) == APPLY:
+        await confirmed(window, steps, request)
+
+
+async def choose_value(window: Nightferry, proposal: Proposal) -> None:
+    """Have another value typed than the proposed one; the engine refuses what cannot work."""
+    said = [
+        f"{proposal.name} on {proposal.server}: {proposal.now or '?'} now",
+        f"proposed: {proposal.proposed} ({proposal.arithmetic})",
+    ]
+    typed = await window.push_screen_wait(Ask("Another value", said, placeholder=proposal.proposed))
+    if typed is not None:
+        window.ask(ChooseValue(id=new_id(), step=proposal.id, value=typed))
 
 
 async def arm(window: Nightferry, *, by_hand: bool) -> None:
@@ -86,6 +132,13 @@ async def compare_keys(window: Nightferry) -> None:
         if await window.push_screen_wait(ask) is None:
             return
         window.ask(AcceptHostKey(id=new_id(), server=server, fingerprint=asked.fingerprint))
+
+
+async def change_road(window: Nightferry, now: Conditions) -> None:
+    """Have the road of the rehearsal made better or worse."""
+    typed = await window.push_screen_wait(Knobs(now))
+    if typed is not None:
+        window.tell(await asyncio.to_thread(rehearse.change_road, window.folder, typed))
 
 
 async def leave(window: Nightferry) -> None:

@@ -1,13 +1,17 @@
-"""The command palette: every offer of the screen that can be done now, and nothing else."""
+"""The command palette: every offer of the screen that can be done now, and a rehearsal's road."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
+from tui import doing, rehearse
 from tui.frame import Frame
 from tui.keys import Offer, key_name
+
+NO_KEY = "in a rehearsal"
 
 
 class Offers(Provider):
@@ -16,7 +20,7 @@ class Offers(Provider):
     def _offers(self) -> Iterator[tuple[str, Offer]]:
         screen = self.screen
         seen: set[str] = set()
-        for offer in screen.all_offers() if isinstance(screen, Frame) else []:
+        for offer in [*screen.all_offers(), *_road(screen)] if isinstance(screen, Frame) else []:
             name = f"{offer.area}: {offer.does}"
             if not offer.why_not and name not in seen:
                 seen.add(name)
@@ -25,7 +29,7 @@ class Offers(Provider):
     async def discover(self) -> Hits:
         """Everything, before a letter is typed."""
         for name, offer in self._offers():
-            yield DiscoveryHit(name, offer.do, help=f"key {key_name(offer.key)}")
+            yield DiscoveryHit(name, offer.do, help=_help(offer))
 
     async def search(self, query: str) -> Hits:
         """What the typed letters match."""
@@ -33,6 +37,18 @@ class Offers(Provider):
         for name, offer in self._offers():
             score = matcher.match(name)
             if score > 0:
-                yield Hit(
-                    score, matcher.highlight(name), offer.do, help=f"key {key_name(offer.key)}"
-                )
+                yield Hit(score, matcher.highlight(name), offer.do, help=_help(offer))
+
+
+def _road(screen: Frame) -> list[Offer]:
+    """Of a rehearsal on a road, in a window that may act: its road can be made better or worse."""
+    window = screen.window
+    now = None if window.watch_only else rehearse.road_of(window.folder)
+    if now is None:
+        return []
+    change = partial(doing.change_road, window, now)
+    return [Offer("", "Change the rehearsal's road", lambda: window.begin(change()), area="night")]
+
+
+def _help(offer: Offer) -> str:
+    return f"key {key_name(offer.key)}" if offer.key else NO_KEY

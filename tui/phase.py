@@ -18,7 +18,7 @@ from tui.widgets.lines import Lines
 from tui.widgets.rows import Rows
 from tui.words import detail, figures, rows
 from tui.words.rows import Row
-from tui.words.text import Line, Span, line, text_of, wrap
+from tui.words.text import Line, text_of
 
 
 class PhaseScreen(Frame):
@@ -230,25 +230,3 @@ class PhaseScreen(Frame):
             return
         text = detail.copied(self.night, row.key) or text_of(self.detail_of(row, 1000))
         self.window.copy_text(text)
-
-
-class UnbuiltScreen(Frame):
-    """A phase that this version does not look at, and says so."""
-
-    def body(self) -> Iterator[Lines]:
-        """One panel of words."""
-        panel = Lines(id="words")
-        panel.border_title = BY_ID[self.PHASE].title
-        yield panel
-
-    def draw(self) -> None:
-        """Never shown as a pass."""
-        cells = self.panels["words"].cells
-        said = line(Span("? unknown: not looked at, needs a host", "unknown"))
-        self.panels["words"].show([said, line(), *wrap(self.HELP_WORDS, cells, "dim")])
-
-    def offers(self) -> list[Offer]:
-        """Enter just goes on."""
-        following = PHASES[BY_ID[self.PHASE].number]
-        to = partial(self.window.go_to, following.id)
-        return [Offer("enter", f"On to {following.title}", to, area="go to")]

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from profiles.errors import HostError
 from profiles.files import write_whole
 from profiles.fold import fold
 from rehearsal.folders import Layout
+from rehearsal.wire import Conditions
 
 BOX = "rehearsal.box"
 """In the night's folder: which rehearsal it moves."""
@@ -32,9 +33,13 @@ TOUCH_EVERY_S = 60.0
 ENGINE_END_DEADLINE_S = 15.0
 
 
-def begin() -> Path:
-    """The folder of a new night, on a rehearsal that was started for it. Raises HostError."""
+def begin(say: Callable[[str], object] = lambda text: None) -> Path:
+    """The folder of a new night, on a rehearsal that was started for it. Raises HostError.
+
+    ``say`` is told what the rehearsal's hosts are.
+    """
     started = _box("start")
+    say(started["stands_on"])
     folder = launch.begin(load.read(Path(started["profile"])))
     write_whole(folder / BOX, started["folder"].encode())
     return folder
@@ -84,6 +89,27 @@ def box_of(night: Path | None) -> Path | None:
         return None
     box = Path((night / BOX).read_text())
     return box if box.is_dir() else None
+
+
+def road_of(night: Path | None) -> Conditions | None:
+    """What the road of the night's rehearsal is like; None where it stands on none, or is gone."""
+    box = box_of(night)
+    if box is None:
+        return None
+    try:
+        return Layout(box).read_state().road
+    except FileNotFoundError:  # it is just being taken down
+        return None
+
+
+def change_road(night: Path | None, typed: Mapping[str, str]) -> str:
+    """Turn the knobs of its road, by their names; what the road is like now. Raises HostError."""
+    box = box_of(night)
+    if box is None:
+        raise HostError("this machine", "change the road", "the rehearsal is gone")
+    options = [word for name, text in typed.items() for word in (f"--{name}", text)]
+    said: str = _box("road", str(box), *options)["says"]
+    return said
 
 
 def _engine_gone(night: Path) -> bool:

@@ -15,8 +15,9 @@ from typing import Any
 
 import msgspec
 
+from connections.hosts import Hosts
 from connections.passwords import Passwords
-from connections.postgres import connect as connect_postgres
+from connections.sessions import Sessions
 from engine.client import Client, connect, new_id
 from engine.launch import begin, ensure_engine
 from profiles import load
@@ -26,7 +27,7 @@ from profiles.fold import Night, StepState, Stretch
 from profiles.names import SCHEMA
 from profiles.profile import Profile
 from rehearsal.box import Box, start
-from rehearsal.folders import Settings
+from rehearsal.folders import Settings, stands_on
 from rehearsal.ledger import Verdict, write_pause_ms
 
 LOOK_S = 120.0
@@ -99,6 +100,7 @@ async def _rehearse(say: Say, settings: Settings) -> Outcome:
     say("Starting two PostgreSQL servers and an application that keeps writing …")
     box = await start(settings)
     try:
+        say(stands_on(box.state()))
         profile = load.read(box.profile_path)
         folder = begin(profile)
         ensure_engine(folder)
@@ -158,8 +160,10 @@ class Walk:
 
     async def copy(self) -> None:
         """From Servers to a destination that follows closely."""
-        for phase in ("servers", "route", "network", "preflight"):
+        for phase in ("servers", "route", "network"):
             await self.look(phase)
+        await self.look("tuning", stopped_by=("stop",))
+        await self.look("preflight")
         await self._phase("replication")
         self._say("Waiting until the new server has kept up for a while …")
         await self.until(_gates_hold, GATE_S)
@@ -234,14 +238,14 @@ class Walk:
             if not state.settled:
                 raise EvidenceError(step_id, "run the step", state.error or str(state.outcome))
 
-    async def look(self, phase: str) -> None:
+    async def look(self, phase: str, stopped_by: tuple[str, ...] = ("stop", "unknown")) -> None:
         """Look at a phase; raises EvidenceError for what stops the night, or was not seen."""
         before = self.night.looked.get(phase)
         await self._send(rq.Probe(id=new_id(), phase=phase))
         night = await self.until(lambda now: now.looked.get(phase) != before, LOOK_S)
         for found in night.findings_of(phase):
             self._say(f"  {found.verdict:7} {found.check:32} {found.figure}")
-            if found.verdict in ("stop", "unknown"):
+            if found.verdict in stopped_by:
                 raise EvidenceError(found.server or phase, found.check, found.figure, found.todo)
 
     async def _send(self, request: rq.Request) -> None:
@@ -255,9 +259,9 @@ class Walk:
 
 async def _rows(profile: Profile) -> int:
     """Rows on the new server, counted one by one."""
-    server = profile.destination
-    password = await Passwords(profile)(server.name)
-    session = await connect_postgres(server, profile.database, password)
+    passwords = Passwords(profile)
+    hosts = Hosts(profile, passwords)
+    session = await Sessions(profile, passwords, hosts).server(profile.destination.name)
     try:
         tables = await session.rows(
             "SELECT format('%I.%I', schemaname, relname) FROM pg_stat_user_tables"
@@ -267,6 +271,7 @@ async def _rows(profile: Profile) -> int:
         return sum(counts)
     finally:
         await session.close()
+        await hosts.close()
 
 
 def _gates_hold(night: Night) -> bool:

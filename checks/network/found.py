@@ -31,16 +31,34 @@ class Mtu(msgspec.Struct, frozen=True):
         return next((where for where in self.shrunk if where.silently), None)
 
 
+class Clock(msgspec.Struct, frozen=True):
+    """By how much a clock is ahead of another, in seconds, and how far that may be off."""
+
+    ahead_s: float
+    within_s: float
+
+
 class Throughput(msgspec.Struct, frozen=True, kw_only=True):
     """What the road carries, in bytes a second, from the serving host to the pulling one."""
 
     one: float
     several: float
     channels: int
-    ahead_s: float
-    """By how much the serving host's clock is ahead of the pulling one's."""
-    within_s: float
-    """How far that may be off, either way."""
+    clock: Clock
+    """The serving host's against the pulling one's."""
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """The most that one connection may have on its way, in bytes, and what sets it."""
+
+    bytes: float
+    what: str
+    where: str
+    """The server on whose host that is set."""
+    share: float = 1.0
+    """How much of the setting becomes window: the rest is the kernel's own for the packets."""
+    setting: bool = True
+    """A setting of the kernel, which can be raised."""
 
 
 class Resolver(msgspec.Struct, frozen=True):
@@ -48,6 +66,13 @@ class Resolver(msgspec.Struct, frozen=True):
 
     address: str
     took_ms: float | None
+
+
+class Names(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a host takes to look a name up, and each of its name servers."""
+
+    resolvers: tuple[Resolver, ...]
+    resolved_ms: float
 
 
 class Timed(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,9 +86,10 @@ class Timed(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
-class Timings(msgspec.Struct, frozen=True, kw_only=True):
-    """How long the things take that come before the first query."""
+class Trip(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a connection to a place takes to stand; None where it does not, and why."""
 
-    resolvers: tuple[Resolver, ...]
-    resolved_ms: float
-    timed: tuple[Timed, ...]
+    host: str
+    port: int
+    took_ms: float | None = None
+    why: str = ""

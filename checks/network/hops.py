@@ -24,6 +24,8 @@ class Hop(msgspec.Struct, frozen=True, kw_only=True):
     """What answers at one TTL; round trips in milliseconds, None where nothing came back."""
 
     ttl: int
+    mode: str = ""
+    """The kind of probe it answers to: ``tcp``, ``udp`` or ``icmp``."""
     address: str | None = None
     also: tuple[str, ...] = ()
     """Other addresses at the same TTL: the road is balanced over several lines."""

@@ -1,4 +1,4 @@
-"""The scripts of the network test, run on a host, and what they found.
+"""What the network test runs on a host, and what it found there.
 
 Knows how a script comes to a host without being put there: as the standard input of its python3.
 Must not know how the host is reached, nor what the figures mean.
@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shlex
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import msgspec
 
-from checks.network.found import Mtu, Resolver, Throughput, Timed, Timings
+from checks.network.found import Clock, Mtu, Names, Resolver, Throughput, Timed, Trip
 from checks.network.hops import Path, told
 from checks.network.scripts import one_file
 from connections.host import Ran
@@ -30,6 +31,14 @@ START_S = 60.0
 TIMINGS_S = 60.0
 MTU_S = 180.0
 """A black hole is measured by what does not come back."""
+CLOCK_S = 10.0
+CLOCK_READINGS = 4
+CLOCK_LINE = "date +%s.%N"
+BUFFERS = ("net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem")
+NO_PORT = (
+    "A port is opened there for the test alone, and a firewall keeps it shut. Let this host in to "
+    "any port of that one for a while, or measure the road by hand (iperf3)."
+)
 EVENT = '{"event"'
 
 
@@ -90,14 +99,70 @@ def found_mtu(host: Machine, events: Sequence[dict[str, Any]]) -> Mtu:
     return msgspec.convert(_one(host, events, "mtu"), Mtu)
 
 
-async def timings(host: Machine, target: str, port: int) -> Timings:
-    """What a connection from a host takes. Raises HostError, DeadlineError."""
-    events = await run(host, "timings", [target, str(port)], deadline_s=TIMINGS_S)
-    return Timings(
+async def names(host: Machine, target: str) -> Names:
+    """How long a host takes to look a name up. Raises HostError, DeadlineError."""
+    events = await run(host, "names", [target], deadline_s=TIMINGS_S)
+    return Names(
         resolvers=msgspec.convert(_all(events, "resolver"), tuple[Resolver, ...]),
         resolved_ms=_one(host, events, "resolved")["took_ms"],
-        timed=msgspec.convert(_all(events, "timed"), tuple[Timed, ...]),
     )
+
+
+async def timings(host: Machine, target: str, port: int, *, tls: bool = True) -> tuple[Timed, ...]:
+    """What a connection from a host to each address of a name takes.
+
+    Without ``tls`` nothing is said on it. Raises HostError, DeadlineError.
+    """
+    arguments = [target, str(port)] + ([] if tls else ["--no-tls"])
+    events = await run(host, "timings", arguments, deadline_s=TIMINGS_S)
+    _one(host, events, "timed")
+    return msgspec.convert(_all(events, "timed"), tuple[Timed, ...])
+
+
+async def trips(host: Machine, places: Sequence[tuple[str, int]]) -> tuple[Trip, ...]:
+    """How long the way from a host to each place takes. Raises HostError, DeadlineError."""
+    arguments = [str(word) for place in places for word in place]
+    events = await run(host, "trips", arguments, deadline_s=TIMINGS_S)
+    return msgspec.convert(_all(events, "trip"), tuple[Trip, ...])
+
+
+async def clock(host: Machine) -> Clock:
+    """How far a host's clock is ahead of ours, by the quickest of a few questions.
+
+    It was read between question and answer: so the middle is off by half of that at most.
+    Raises HostError, DeadlineError.
+    """
+    return min([await _clock_read(host) for _ in range(CLOCK_READINGS)], key=_how_sure)
+
+
+def _how_sure(clock: Clock) -> float:
+    return clock.within_s
+
+
+async def _clock_read(host: Machine) -> Clock:
+    ours_s, began_s = time.time(), time.monotonic()
+    ran = await host.run(CLOCK_LINE, deadline_s=CLOCK_S)
+    took_s = time.monotonic() - began_s
+    seconds, _, fraction = ran.out.strip().partition(".")
+    if not seconds.isdigit():
+        raise HostError(host.name, f"read its clock ({CLOCK_LINE})", ran.err or ran.out)
+    whole = not fraction.isdigit()  # busybox knows no %N
+    theirs_s = int(seconds) + (0.5 if whole else float(f"0.{fraction}"))
+    return Clock(theirs_s - (ours_s + took_s / 2), took_s / 2 + whole * 0.5)
+
+
+async def buffers(host: Machine) -> dict[str, int]:
+    """The most bytes that a connection's buffers there may grow to, by their setting's name.
+
+    The third figure of ``tcp_rmem`` and ``tcp_wmem`` (tcp(7)). Raises HostError, DeadlineError.
+    """
+    files = [f"/proc/sys/{name.replace('.', '/')}" for name in BUFFERS]
+    line = f"cat {shlex.join(files)}"
+    ran = await host.run(line, deadline_s=CLOCK_S)
+    most = [read.split()[-1] for read in ran.out.splitlines() if read.strip()]
+    if ran.code or len(most) != len(BUFFERS):
+        raise HostError(host.name, line, ran.err.strip() or f"exit code {ran.code}")
+    return dict(zip(BUFFERS, map(int, most), strict=True))
 
 
 async def throughput(
@@ -106,15 +171,15 @@ async def throughput(
     address: str,
     *,
     port: int = 0,
-    listen: str = "0.0.0.0",
-    through: tuple[str, int] | None = None,
+    listen: str = "::",
     seconds: float = 5.0,
     channels: int = 4,
 ) -> Throughput:
     """What the road carries from source to destination, over one connection and over several.
 
-    The source listens on `port` (0: any); the destination connects to `address`, or ``through`` the
-    entrance of a tunnel that leads there. Raises HostError, DeadlineError.
+    The source listens on `port` (0: any); the destination connects to `address`. A replication's
+    tunnel is no way for that: its key opens the database's port alone. Raises HostError,
+    DeadlineError.
     """
     env = {"NIGHTFERRY_TOKEN": secrets.token_hex(16)}
     deadline_s = START_S + 4 * seconds
@@ -134,8 +199,8 @@ async def throughput(
 
     async with _beside(serve()) as server:
         await _begun(serving, server)
-        where, at = through or (address, its_port)
-        pull = ["pull", where, str(at), "--seconds", str(seconds), "--channels", str(channels)]
+        pull = ["pull", address, str(its_port)]
+        pull += ["--seconds", str(seconds), "--channels", str(channels)]
         events = await run(destination, "throughput", pull, deadline_s=deadline_s, env=env)
     return _throughput(destination, events, channels)
 
@@ -161,13 +226,13 @@ async def _begun(serving: asyncio.Event, server: asyncio.Task[None]) -> None:
 
 
 def _throughput(host: Machine, events: Sequence[dict[str, Any]], channels: int) -> Throughput:
-    clock, carried = _one(host, events, "clock"), _all(events, "carried")
+    clock, carried = _one(host, events, "clock", NO_PORT), _all(events, "carried")
+    _one(host, events, "carried", NO_PORT)
     return Throughput(
         one=carried[0]["bytes_a_second"],
         several=carried[-1]["bytes_a_second"],
         channels=channels,
-        ahead_s=clock["ahead_s"],
-        within_s=clock["within_s"],
+        clock=Clock(clock["ahead_s"], clock["within_s"]),
     )
 
 
@@ -222,10 +287,12 @@ def _all(events: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [event for event in events if event["event"] == kind]
 
 
-def _one(host: Machine, events: Sequence[dict[str, Any]], kind: str) -> dict[str, Any]:
+def _one(
+    host: Machine, events: Sequence[dict[str, Any]], kind: str, remedy: str = ""
+) -> dict[str, Any]:
     found = _all(events, kind)
     if found:
         return found[-1]
     errors = _all(events, "error")
     answered = errors[-1]["what"] if errors else "it ended before it had measured anything"
-    raise HostError(host.name, "measure the road", answered)
+    raise HostError(host.name, "measure the road", answered, remedy)

@@ -30,8 +30,14 @@ def text(path: Path, said: Mapping[str, Said], *, host: str, began: datetime) ->
         f"{hop.ttl:3d}.|-- {_called(path, hop):<{wide}} {_figures(hop)}".rstrip()
         for hop in path.hops
     ]
+    lines += [f"Hop {hop.ttl} answers to {hop.mode} alone." for hop in _by_another_mode(path)]
     lines += ["", *(_judgement(one) for one in said.values())]
     return "\n".join(lines) + "\n"
+
+
+def _by_another_mode(path: Path) -> list[Hop]:
+    """The hops that answer to another kind of probe than the rest of the road."""
+    return [hop for hop in path.hops if hop.mode not in ("", path.mode)]
 
 
 def as_csv(path: Path, *, began: datetime) -> str:
@@ -52,7 +58,7 @@ def as_json(path: Path, said: Mapping[str, Said]) -> str:
     """The whole as one JSON object; times are milliseconds, null where nothing came back."""
     target = path.target
     whole = {
-        "target": f"{path.host}:{path.port}",
+        "target": f"[{path.host}]:{path.port}" if ":" in path.host else f"{path.host}:{path.port}",
         "mode": path.mode,
         "hops": [_row(path, hop) for hop in path.hops],
         "destination": _row(path, target) if target else None,

@@ -6,14 +6,18 @@ Pure: figures in, what a check says out. Round trips are in milliseconds, rates 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import NamedTuple
 
 import msgspec
 
 from checks.check import Said
 from checks.figures import number, several, size
 from checks.network.copying import Copying, sentence
-from checks.network.found import Mtu, Throughput, Timings
+from checks.network.found import Clock, Mtu, Names, Throughput, Timed, Window
 from checks.network.hops import Hop, Path, loss_begins, readings
+from connections.tcp_info import TcpInfo
 from profiles.findings import Verdict
 
 REFUSALS = {
@@ -22,6 +26,7 @@ REFUSALS = {
     "!X": "a firewall says that it forbids it",
     "silent": "what goes there vanishes: a firewall drops it, or the host is down",
 }
+NO_DISTANCE_MS = 0.001
 GAIN = 1.3
 """Less than this is what two measurements differ by anyway."""
 
@@ -36,6 +41,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     page_warn_ms: float = 100.0
     """So much slower a page is noticed (J. Nielsen, Usability Engineering, 1993, 5.5)."""
     resolve_warn_ms: float = 100.0
+    clock_warn_s: float = 2.0
+
+
+class Asked(NamedTuple):
+    """How many questions were asked one after the other, and the quickest answer."""
+
+    questions: int
+    best_ms: float
 
 
 def judged(path: Path, limits: Limits) -> dict[str, Said]:
@@ -120,6 +133,8 @@ def jitter(path: Path, limits: Limits) -> Said:
 
 def resolution(took_ms: float, name: str, limits: Limits) -> Said:
     """How long did the name take?"""
+    if _is_number(name):
+        return Said(verdict="pass", figure=f"{name} is an address: nothing to look up")
     figure = f"{name} looked up in {took_ms:.0f} ms"
     if took_ms > limits.resolve_warn_ms:
         says = "Each new connection waits for that: a resolver in resolv.conf may be dead."
@@ -127,21 +142,77 @@ def resolution(took_ms: float, name: str, limits: Limits) -> Said:
     return Said(verdict="pass", figure=figure)
 
 
-def window(throughput: float, round_trip_ms: float, window_bytes: float) -> Said:
+def from_here(path: Path, leads_to: str, limits: Limits) -> Said:
+    """What is a road like that carries the wizard's own sessions, and no replication?"""
+    there = reached(path)
+    if there.verdict == "stop":
+        figure = f"{leads_to}: not reached"
+        return Said(verdict="warn", figure=figure, says=f"{there.figure}: {there.says}")
+    target = path.target
+    if target is None or not target.sent:
+        figure = f"{leads_to}: answers"
+        says = f"{path.host} answers to no other probe, and its port is not asked again and again."
+        return Said(verdict="note", figure=figure, says=says)
+    figure = f"{leads_to}: {target.loss_percent:.1f} % lost, {target.avg_ms or 0.0:.1f} ms"
+    bad = target.loss_percent > limits.loss_warn_percent
+    if bad or (target.jitter_ms or 0.0) > limits.jitter_stop_ms:
+        says = (
+            f"Jitter {target.jitter_ms or 0.0:.1f} ms. Replication does not go there; but each "
+            "step of the wizard does, and so the pause for writes becomes longer."
+        )
+        return Said(verdict="warn", figure=figure, says=says)
+    return Said(verdict="pass", figure=figure)
+
+
+def session(asked: Asked, before: TcpInfo | None, after: TcpInfo | None, limits: Limits) -> Said:
+    """What was sent again below the wizard's own session while questions were asked on it?"""
+    questions = number(asked.questions, "question")
+    if before is None or after is None:
+        figure = f"answers after {asked.best_ms:.1f} ms at best"
+        says = "What had to be sent again is not known: not all of the road is seen from here."
+        return Said(verdict="note", figure=figure, says=says, evidence=f"{questions}: SELECT 1")
+    again = max(0, after.retransmissions - before.retransmissions)
+    figure = (
+        f"round trip {after.rtt_ms:.1f} ms, {after.min_rtt_ms:.1f} ms at best; "
+        f"{number(again, 'packet')} sent again"
+    )
+    evidence = f"{questions}: SELECT 1; TCP_INFO of the connection"
+    if 100 * again / asked.questions <= limits.loss_warn_percent:
+        return Said(verdict="pass", figure=figure, evidence=evidence)
+    says = "Packets are lost on the road from here: what the wizard does in the pause takes longer."
+    return Said(verdict="warn", figure=figure, says=says, evidence=evidence)
+
+
+def window(
+    rate: float | None, round_trip_ms: float, windows: Sequence[Window], unknown: Sequence[str]
+) -> Said:
     """Does a connection's window reach over the distance (bandwidth times round trip, RFC 7323)?
 
-    `window_bytes` is the most one connection may have on its way: the smaller of the sender's
-    ``tcp_wmem`` and the receiver's ``tcp_rmem``, or an SSH channel's window.
+    `rate` is what the road carries in bytes a second, None where that was not measured; ``unknown``
+    is why of a further window nobody knows how large it is.
     """
-    needed = throughput * round_trip_ms / 1e3
-    figure = f"{size(needed)} on the way at {size(throughput)}/s and {round_trip_ms:.1f} ms"
-    if needed <= window_bytes:
-        return Said(verdict="pass", figure=figure, says=f"The window is {size(window_bytes)}.")
-    most = window_bytes / (round_trip_ms / 1e3)
-    parallel = math.ceil(needed / window_bytes)
-    says = f"With a window of {size(window_bytes)} one connection carries {size(most)}/s at most."
-    todo = f"Copy over {number(parallel, 'connection')} at once, or raise the window."
-    return Said(verdict="warn", figure=figure, says=says, todo=todo)
+    narrow = min(windows, key=lambda one: one.bytes)
+    most = narrow.bytes / (max(round_trip_ms, NO_DISTANCE_MS) / 1e3)
+    figure = f"one connection carries {size(most)}/s at most at {round_trip_ms:.1f} ms"
+    at = f"{size(narrow.bytes)} may be on its way at once: {narrow.what} on {narrow.where}."
+    aside = "".join(f" Not looked at: {why}" for why in unknown)
+    evidence = "\n".join(f"{one.where}: {one.what} → {size(one.bytes)}" for one in windows)
+    if rate is None:
+        says = f"{at} What the road itself carries was not measured.{aside}"
+        return Said(verdict="note", figure=figure, says=says, evidence=evidence)
+    needed = rate * round_trip_ms / 1e3
+    if needed <= narrow.bytes:
+        says = f"{at} The road carries {size(rate)}/s.{aside}"
+        return Said(
+            verdict="note" if unknown else "pass", figure=figure, says=says, evidence=evidence
+        )
+    parallel = math.ceil(needed / narrow.bytes)
+    todo = f"Copy over {number(parallel, 'connection')} at once."
+    if narrow.setting:
+        todo = f"{todo[:-1]}, or raise the third figure of {narrow.what} on {narrow.where} to "
+        todo += f"{math.ceil(needed / narrow.share)} or more."
+    says = f"{at} The road carries {size(rate)}/s, over several connections.{aside}"
+    return Said(verdict="warn", figure=figure, says=says, evidence=evidence, todo=todo)
 
 
 def page(before_ms: float, after_ms: float, limits: Limits) -> Said:
@@ -192,16 +263,18 @@ def parallel(found: Throughput) -> Said:
     return Said(verdict="pass", figure=figure, says="One connection fills the road.")
 
 
-def clocks(found: Throughput, most_s: float) -> Said:
+def clocks(found: Clock, most_s: float, how: str) -> Said:
     """How far are the clocks of the two hosts apart?"""
     figure = f"{found.ahead_s * 1e3:+.1f} ms ± {found.within_s * 1e3:.1f} ms"
+    evidence = f"measured {how}; the source's clock against the destination's"
     if abs(found.ahead_s) - found.within_s > most_s:
         says = f"The clocks are more than {most_s:g} s apart."
-        return Said(verdict="warn", figure=figure, says=says, todo="Start chrony on both hosts.")
-    return Said(verdict="pass", figure=figure)
+        todo = "Start chrony on both hosts."
+        return Said(verdict="warn", figure=figure, says=says, evidence=evidence, todo=todo)
+    return Said(verdict="pass", figure=figure, evidence=evidence)
 
 
-def resolvers(found: Timings) -> Said:
+def resolvers(found: Names) -> Said:
     """Does each name server of the host answer?"""
     dead = [one.address for one in found.resolvers if one.took_ms is None]
     times = ", ".join(
@@ -215,14 +288,16 @@ def resolvers(found: Timings) -> Said:
     return Said(verdict="warn", figure=times, says=says, todo=todo)
 
 
-def connecting(found: Timings) -> Said:
+def connecting(found: Sequence[Timed], *, tls: bool = True) -> Said:
     """How long does a new connection take until the first query can go out?"""
-    living = [one for one in found.timed if one.connect_ms is not None]
+    living = [one for one in found if one.connect_ms is not None]
     if not living:
-        why = "; ".join(f"{one.address}: {one.why}" for one in found.timed)
+        why = "; ".join(f"{one.address}: {one.why}" for one in found)
         return Said(verdict="stop", figure="no connection", says=why)
     one = living[0]
     figure = f"connect {one.connect_ms:.1f} ms"
+    if not tls:
+        return Said(verdict="pass", figure=f"{figure}, to sshd", says="SSH encrypts what follows.")
     if one.tls_ms is None:
         return Said(verdict="pass", figure=f"{figure}, no TLS")
     return Said(verdict="pass", figure=f"{figure}, {one.tls} {one.tls_ms:.1f} ms")
@@ -261,3 +336,11 @@ def _where_it_ends(path: Path) -> str:
 def _called(path: Path, hop: Hop) -> str:
     address = hop.address or "???"
     return path.names.get(address) or address
+
+
+def _is_number(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from connections.hosts import Hosts
+from connections.sessions import Sessions
 from engine.sampler import Sampler
 from profiles.events import GateRead, LooseEndOpened, Planned, Sampled
+from profiles.profile import Profile
 from profiles.steps import Outcome, Step
 from rehearsal.world import HBA, create_shop
 from routes import postgres_logical
 from routes.given import Given
 from tests.fix_actions import ANight, a_night, given, moving, session, started, stopped
 from tests.fix_servers import Pair, Templates
+from tests.fix_ssh import Sshd
 
 pytestmark = pytest.mark.live
 
@@ -303,19 +308,48 @@ async def test_no_secret_is_in_a_servers_log_nor_in_the_journal(carried: Carried
 
 
 async def test_lag_and_progress_are_measured_while_it_follows(carried: Carried) -> None:
+    await _measured(carried, carried.night.profile)
+
+
+async def test_lag_is_measured_through_tunnels_too_and_goes_on_after_a_cut(
+    carried: Carried, sshd: Sshd, trusted: Path
+) -> None:
+    near = carried.night.profile
+    far = {
+        side: msgspec.structs.replace(server, host=sshd.host(), by_tunnel=True)
+        for side, server in (("source", near.source), ("destination", near.destination))
+    }
+    await _measured(carried, msgspec.structs.replace(near, **far), sshd)
+
+
+async def _measured(carried: Carried, profile: Profile, sshd: Sshd | None = None) -> None:
+    """A sampler's readings while it runs, and nothing of it afterwards."""
     night = carried.night
-    measuring = Sampler(night.live, night.profile, night.passwords)
+    hosts = Hosts(profile, night.passwords)
+    measuring = Sampler(night.live, Sessions(profile, night.passwords, hosts))
+    before = len(night.told)
     measuring.follow()
-    async with asyncio.timeout(10):
-        while not any(isinstance(it, Sampled) and it.behind_s is not None for it in night.told):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-    await measuring.stop()
-    assert [it.trouble for it in night.told if isinstance(it, Sampled) and it.trouble] == []
-    gates = [it.gate for it in night.told if isinstance(it, GateRead)]
+    await _sampled(night, before, lambda it: it.behind_s is not None)
+    told = night.told[before:]
+    assert [it.trouble for it in told if isinstance(it, Sampled) and it.trouble] == []
+    gates = [it.gate for it in told if isinstance(it, GateRead)]
     assert gates[0] == "behind"
+    if sshd is not None:
+        cut = len(night.told)
+        sshd.cut()
+        await _sampled(night, cut, lambda it: "the session ended" in it.trouble)
+        await _sampled(night, len(night.told), lambda it: it.behind_s is not None)
+    await measuring.stop()
+    await hosts.close()
     ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nightferry sampler'"
     async with asyncio.timeout(10):
         while await _value(carried, "old", ours) or await _value(carried, "new", ours):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def _sampled(night: ANight, since: int, holds: Callable[[Sampled], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not any(isinstance(it, Sampled) and holds(it) for it in night.told[since:]):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 

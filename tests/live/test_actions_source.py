@@ -21,7 +21,8 @@ from actions.scram import scram_verifier
 from connections.quoting import quote_ident
 from engine import runner
 from profiles.events import Progressed
-from profiles.steps import Sql, fill, settling
+from profiles.profile import Profile
+from profiles.steps import Sql, Step, fill, settling
 from rehearsal.server import Server as Running
 from tests.fix_actions import ANight, a_night, moving, session
 from tests.fix_connections import Lab
@@ -43,6 +44,15 @@ def night(old: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     with a_night(moving(Pair(old, old), "postgres")) as begun:
         yield begun
+
+
+def a_door(profile: Profile, database: str, hba: Path, *, dumps: bool = False) -> Step:
+    return source.open_door(
+        *(profile.source, profile.destination, database, str(hba)),
+        tls=False,
+        address="127.0.0.1",
+        dumps=dumps,
+    )
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -93,12 +103,34 @@ async def test_the_door_is_for_that_database_whatever_its_name(
     hba = old.data / "pg_hba.conf"
     before = hba.read_text()
     profile = night.profile
-    door = source.open_door(profile.source, profile.destination, name, str(hba), tls=False)
+    door = a_door(profile, name, hba)
     assert await night.runs(door, door) == ["done", "already"], night.ended(door).error
-    line = source.hba_line(name, profile.destination, tls=False)
+    line = source.hba_line(name, "127.0.0.1", tls=False)
     assert hba.read_text() == f"{line}\n{before}"
     assert await night.runs(settling(door)) == ["done"]
     assert hba.read_text() == before
+
+
+@pytest.mark.parametrize("name", ["shop", "all", 'it\'s "x", #1'])
+async def test_the_door_for_a_dump_leaves_the_operators_own_line_alone(
+    old: Running, night: ANight, name: str
+) -> None:
+    hba = old.data / "pg_hba.conf"
+    own = source.dump_line(name, "postgres", "127.0.0.1", tls=False).partition(" # night")[0]
+    before = f"# caf\udce9\n{own}\n{hba.read_text()}"
+    hba.write_text(before, errors="surrogateescape")
+    door = a_door(night.profile, name, hba, dumps=True)
+    assert not await night.holds(door)
+    assert await night.runs(door, door) == ["done", "already"], night.ended(door).error
+    assert hba.read_text(errors="surrogateescape") == "".join(
+        [
+            source.hba_line(name, "127.0.0.1", tls=False) + "\n",
+            source.dump_line(name, "postgres", "127.0.0.1", tls=False) + "\n",
+            before,
+        ]
+    )
+    assert await night.runs(settling(door)) == ["done"], night.ended(settling(door)).error
+    assert hba.read_text(errors="surrogateescape") == before
 
 
 async def test_a_line_that_the_server_has_not_read_is_no_open_door(
@@ -106,8 +138,8 @@ async def test_a_line_that_the_server_has_not_read_is_no_open_door(
 ) -> None:
     hba = old.data / "pg_hba.conf"
     profile = night.profile
-    door = source.open_door(profile.source, profile.destination, "shop", str(hba), tls=False)
-    line = source.hba_line("shop", profile.destination, tls=False)
+    door = a_door(profile, "shop", hba)
+    line = source.hba_line("shop", "127.0.0.1", tls=False)
     other = line.replace("127.0.0.1/32", "10.9.8.7/32")
     hba.write_text(other + "\n" + hba.read_text())
     assert not await night.holds(door)

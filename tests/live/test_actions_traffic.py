@@ -96,7 +96,7 @@ def way(servers: Pair) -> Iterator[Way]:
     if program is None:
         rmtree(top)
         pytest.skip(why)
-    running = pooler.Pooler(program, top / "a pooler", servers.old.port)
+    running = pooler.Pooler(program, top / "a pooler", pooler.Ways(servers.old.port))
     try:
         asyncio.run(running.start({pooler.ADMIN: ADMIN_PASSWORD, "app": CLIENT_PASSWORD}))
         endpoint = PgBouncer(
@@ -220,7 +220,7 @@ async def driven(way: Way, folder: Path, number: int = 1) -> AsyncIterator[Drive
     def ran(command: Command, text: str, answer: str, took_ms: float) -> None:
         told.append((command, text, answer))
 
-    hands = Hands(way.profile, folder, passwords)
+    hands = Hands(way.profile, passwords)
     async with hands.at_work() as work:
         pools = [Pool(way.endpoint, way.console)]
         attempt = Attempt("night-1", number)
@@ -301,13 +301,10 @@ async def test_clients_are_led_from_the_old_server_to_the_new(way: Way, folder: 
         await new.run("TRUNCATE nightferry.proof")
     ini = way.running.config.read_text()
     assert f"shop = host=127.0.0.1 port={way.pair.new.port} dbname=shop" in ini
-    assert ini == pooler.CONFIG.format(
-        pool=pooler.POOL,
-        admin=pooler.ADMIN,
-        port=way.running.port,
-        server_port=way.pair.old.port,
-        folder=way.running.folder,
-    ).replace(f"port={way.pair.old.port} dbname=shop\n", f"port={way.pair.new.port} dbname=shop\n")
+    before = pooler.ini(way.running.folder, way.running.ways)
+    assert ini == before.replace(
+        f"port={way.pair.old.port} dbname=shop\n", f"port={way.pair.new.port} dbname=shop\n"
+    )
     kinds = {step_id.partition("@")[0] for step_id in _steps_told(one)}
     assert kinds >= {"timer", "pause", "point", "resume", "written"}
 
@@ -343,7 +340,7 @@ async def test_a_connection_file_is_pointed_and_read_again(servers: Pair, folder
         await maintenance.run(command.text)
     groups = traffic.stretch_steps(env, profile.source, profile.destination, pooler.POOL)
     steps = {step.id: step for group in groups for step in group}
-    async with Hands(profile, folder, passwords).at_work() as work:
+    async with Hands(profile, passwords).at_work() as work:
         endpoints = Endpoints([], steps, work, Attempt("n", 1), folder, lambda *told: None)
         assert endpoints.name == "env"
         assert await endpoints.timers_stand()  # there is nothing that would have to be resumed

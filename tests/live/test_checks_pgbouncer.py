@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from checks.catalogue import PREFLIGHT
-from checks.check import Look
+from checks.check import HERE, Look
 from checks.runner import run_checks
 from connections.host import ThisMachine
 from connections.pgbouncer import Console, open_console
@@ -39,7 +39,7 @@ async def looking(lab: Lab, pooled: PooledLab) -> AsyncIterator[tuple[Look, Cons
 
     console = await open_console(endpoint, ADMIN_PASSWORD)
     try:
-        machines = {"pool": ThisMachine()}
+        machines = {HERE: ThisMachine(), "pool": ThisMachine()}
         yield Look(profile, {}, {"pool": console}, machines, client), console
     finally:
         await console.close()

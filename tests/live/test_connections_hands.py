@@ -6,7 +6,6 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -50,21 +49,21 @@ def told(profile: Profile) -> Passwords:
 
 
 @asynccontextmanager
-async def work_on(profile: Profile, folder: Path) -> AsyncIterator[Work]:
-    async with Hands(profile, folder, told(profile)).at_work() as work:
+async def work_on(profile: Profile) -> AsyncIterator[Work]:
+    async with Hands(profile, told(profile)).at_work() as work:
         yield work
 
 
 @pytest.fixture
-async def work(lab: Lab, tmp_path: Path) -> AsyncIterator[Work]:
-    async with work_on(a_profile(lab.running.port), tmp_path) as work:
+async def work(lab: Lab) -> AsyncIterator[Work]:
+    async with work_on(a_profile(lab.running.port)) as work:
         yield work
 
 
 @pytest.fixture
-async def pool_work(pooled: PooledLab, tmp_path: Path) -> AsyncIterator[Work]:
-    profile = a_profile(pooled.running.server_port, pooled.endpoint)
-    async with work_on(profile, tmp_path) as work:
+async def pool_work(pooled: PooledLab) -> AsyncIterator[Work]:
+    profile = a_profile(pooled.running.ways.server_port, pooled.endpoint)
+    async with work_on(profile) as work:
         yield work
 
 
@@ -102,8 +101,8 @@ async def test_commands_of_one_scope_share_a_session(work: Work) -> None:
     assert await asked(work, "SHOW work_mem", "7MB") == (True, "7MB")
 
 
-async def test_the_sessions_of_a_scope_end_with_it(lab: Lab, tmp_path: Path) -> None:
-    async with work_on(a_profile(lab.running.port), tmp_path) as work:
+async def test_the_sessions_of_a_scope_end_with_it(lab: Lab) -> None:
+    async with work_on(a_profile(lab.running.port)) as work:
         session = await work.session("old", DATABASE)
         assert session is await work.session("old", DATABASE)
         assert session is not await work.session("new", DATABASE)
@@ -146,8 +145,8 @@ async def test_a_server_that_says_no_is_evidence_against_it(work: Work) -> None:
     assert '"public.nope" does not exist' in said
 
 
-async def test_a_server_that_is_away_is_no_evidence(tmp_path: Path) -> None:
-    async with work_on(a_profile(1), tmp_path) as work:
+async def test_a_server_that_is_away_is_no_evidence() -> None:
+    async with work_on(a_profile(1)) as work:
         with pytest.raises(UnreachableError):
             await asked(work, "SELECT 1", "1")
 
@@ -172,10 +171,10 @@ async def test_until_says_what_it_read_at_the_deadline(work: Work) -> None:
         await work.do(waiting, {})
 
 
-async def test_until_gives_up_a_silent_server_at_the_deadline(tmp_path: Path) -> None:
+async def test_until_gives_up_a_silent_server_at_the_deadline() -> None:
     loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        async with work_on(a_profile(silent.getsockname()[1]), tmp_path) as work:
+        async with work_on(a_profile(silent.getsockname()[1])) as work:
             began = loop.time()
             with pytest.raises(DeadlineError, match=r"after 0\.1 s no answer within"):
                 await work.do(sql("SELECT 1", until="1", deadline_s=0.1), {})
@@ -219,7 +218,7 @@ async def test_secrets_of_a_step_are_in_no_answer_and_no_error(work: Work) -> No
 
 
 async def test_a_shell_line_reaches_the_server_without_a_password_in_it(
-    work: Work, tmp_path: Path, lab: Lab
+    work: Work, lab: Lab
 ) -> None:
     values: dict[str, str] = {}
     psql = binaries.runnable(binaries.find(), lab.folder)[16] / "psql"
@@ -228,7 +227,6 @@ async def test_a_shell_line_reaches_the_server_without_a_password_in_it(
     command = Shell(host=None, line=line, fills=("one",), passwords_for=("old",), captures="sum")
     done = await work.do(command, values | {"one": "1"})
     assert done.answer == "42"
-    assert [*tmp_path.iterdir()] == []
     bare = msgspec.structs.replace(command, passwords_for=(), line=f"{line} -w")
     with pytest.raises(HostError, match="exit code 2"):
         await work.do(bare, {"one": "1"})
@@ -246,7 +244,7 @@ async def test_show_is_asked_by_row_and_columns(pool_work: Work, pooled: PooledL
     show = Pooler(
         endpoint="pool", text="SHOW DATABASES", row=("name", "shop"), columns=("port", "paused")
     )
-    answer = f"{pooled.running.server_port} 0"
+    answer = f"{pooled.running.ways.server_port} 0"
     assert (await pool_work.do(show, {})).answer == answer
     evidence = Evidence(ask=show, answer=answer, says="shop leads to old")
     assert await pool_work.ask(evidence, {}) == (True, answer)
@@ -287,9 +285,7 @@ async def test_a_client_statement_goes_through_the_pool(pool_work: Work) -> None
     assert (await pool_work.ask(Evidence(ask=ask, answer="1", says=""), {}))[0] is False
 
 
-async def test_a_client_of_a_connection_file_goes_to_the_destination(
-    lab: Lab, tmp_path: Path
-) -> None:
+async def test_a_client_of_a_connection_file_goes_to_the_destination(lab: Lab) -> None:
     endpoint = ConnectionFile(
         name="env",
         path="/nope",
@@ -298,18 +294,16 @@ async def test_a_client_of_a_connection_file_goes_to_the_destination(
         host=LocalHost(),
     )
     profile = msgspec.structs.replace(a_profile(lab.running.port), endpoints=[endpoint])
-    async with work_on(profile, tmp_path) as work:
+    async with work_on(profile) as work:
         done = await work.do(ThroughEndpoint(endpoint="env", text="SELECT current_user"), {})
     assert done.answer == "app"
 
 
-async def test_a_refused_login_names_the_server_and_hides_the_password(
-    lab: Lab, tmp_path: Path
-) -> None:
+async def test_a_refused_login_names_the_server_and_hides_the_password(lab: Lab) -> None:
     profile = a_profile(lab.running.port)
     passwords = Passwords(profile)
     passwords.tell("old", "wr0ng")
-    async with Hands(profile, tmp_path, passwords).at_work() as work:
+    async with Hands(profile, passwords).at_work() as work:
         with pytest.raises(LoginRefusedError) as no:
             await work.do(sql("SELECT 1"), {})
         with pytest.raises(SecretError, match="new: "):

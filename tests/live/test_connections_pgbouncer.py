@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -26,7 +24,7 @@ from profiles.errors import (
     TlsRefusedError,
     UnreachableError,
 )
-from tests.fix_connections import ADMIN_PASSWORD, CLIENT_PASSWORD, PooledLab
+from tests.fix_connections import ADMIN_PASSWORD, CLIENT_PASSWORD, PooledLab, with_tls
 
 pytestmark = pytest.mark.live
 
@@ -97,7 +95,7 @@ async def test_show_gives_rows_by_column_as_text(pooled: PooledLab) -> None:
     async with consoles(pooled) as (console, _):
         rows = {row["name"]: row for row in await console.show("SHOW DATABASES")}
         assert rows[POOL]["host"] == "127.0.0.1"
-        assert rows[POOL]["port"] == str(pooled.running.server_port)
+        assert rows[POOL]["port"] == str(pooled.running.ways.server_port)
         assert rows[POOL]["force_user"] == ""
 
 
@@ -281,22 +279,3 @@ async def test_tls_to_the_last_mode(pooled: PooledLab, tmp_path: Path) -> None:
     (tmp_path / "ca.crt").write_text("no certificate")
     with pytest.raises(TlsRefusedError):
         await connect_as(login._replace(tls_root_cert=str(tmp_path / "ca.crt")), CLIENT_PASSWORD)
-
-
-async def with_tls(pooled: PooledLab) -> Path:
-    """Has the pooler require TLS, with a certificate for its address; returns the certificate."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl to make a certificate with")
-    config = pooled.running.config
-    key, certificate = config.with_name("tls.key"), config.with_name("tls.crt")
-    made = ["-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate)]
-    named = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    argv = ["openssl", "req", "-x509", *made, *named]
-    await asyncio.to_thread(subprocess.run, argv, check=True, capture_output=True)
-    key.chmod(0o644)
-    files = f"client_tls_key_file = {key}\nclient_tls_cert_file = {certificate}\n"
-    config.write_text(f"{config.read_text()}client_tls_sslmode = require\n{files}")
-    console = await open_console(pooled.endpoint, ADMIN_PASSWORD)
-    await console.run("RELOAD")
-    await console.close()
-    return certificate

@@ -20,6 +20,12 @@ from tui.path import path
 pytestmark = pytest.mark.live
 
 
+FIGURES = [
+    *("ttl", "address", "name", "loss_percent", "sent", "last_ms", "avg_ms", "best_ms"),
+    *("worst_ms", "stdev_ms", "jitter_ms"),
+]
+
+
 def ran(*words: str) -> Result:
     return CliRunner().invoke(path, words)
 
@@ -31,6 +37,8 @@ def test_a_port_of_this_machine_as_json() -> None:
     assert result.exit_code == 0, result.output
     whole = json.loads(result.stdout)
     assert whole["target"] == f"127.0.0.1:{port}" and whole["mode"] == "tcp"
+    assert [*whole] == ["target", "mode", "hops", "destination", "verdicts"]
+    assert [*whole["hops"][0]] == [*whole["destination"]] == FIGURES
     assert whole["destination"]["loss_percent"] == 0 and whole["destination"]["sent"] == 2
     assert {one["check"]: one["verdict"] for one in whole["verdicts"]}["net.reached"] == "pass"
 
@@ -69,12 +77,17 @@ def test_from_a_host_that_is_not_there(trusted: Path) -> None:
     assert "host of gone" in str(result.exception)
 
 
-async def test_a_host_without_python3(operator: Path, busybox_sshd: Sshd) -> None:
+async def test_a_host_without_python3_has_a_clock_and_buffers(
+    operator: Path, busybox_sshd: Sshd
+) -> None:
     (operator / ".ssh" / "known_hosts").write_text(busybox_sshd.known)
     link = linked(busybox_sshd)
     try:
         with pytest.raises(HostError, match="there is no python3"):
             await measure.probe(RemoteMachine(link), "127.0.0.1", 1, cycles=1)
+        found = await measure.clock(RemoteMachine(link))
+        assert abs(found.ahead_s) <= found.within_s
+        assert set(await measure.buffers(RemoteMachine(link))) == set(measure.BUFFERS)
     finally:
         await link.close()
 

@@ -156,7 +156,17 @@ def test_a_name_whose_first_address_is_dead(road: Road, tmp_path: File) -> None:
 def test_without_the_target_its_port_is_left_alone(road: Road) -> None:
     with listening(road.far, PORT) as connections:
         path = probed(road, Road.far_address, "--no-target", "--cycles", "10", *QUICK)
-        assert [hop.received for hop in path.hops] == [10, 10]
+        assert [hop.received for hop in path.hops] == [10, 10, 10]
+        assert [hop.mode for hop in path.hops] == ["tcp", "tcp", "udp"]
+        assert path.mode == "tcp" and path.target and path.port_ends is None
+        assert connections() <= 2
+
+
+def test_a_target_that_answers_to_nothing_else_is_left_out_then(road: Road) -> None:
+    road.far_router.tell(f"rule add ipproto udp to {Road.far_address} blackhole")
+    with listening(road.far, PORT) as connections:
+        path = probed(road, Road.far_address, "--no-target", "--cycles", "3", *QUICK)
+        assert [hop.received for hop in path.hops] == [3, 3]
         assert path.target is None and path.port_ends is None
         assert connections() <= 2
 

@@ -53,6 +53,13 @@ async def test_a_line_answers_code_output_and_errors(host: RemoteMachine) -> Non
     assert (await host.run("kill -9 $$", deadline_s=5)).code == 137
 
 
+async def test_a_file_of_a_line_is_one_and_in_no_folder(host: RemoteMachine) -> None:
+    line = 'stat -L -c "%a %F %h" "$A"; cat "$A"; cat "$B" "$A"'
+    files = {"A": "it's \\n %s é\n", "B": "2\n"}
+    ran = await host.run(line, deadline_s=5, files=files)
+    assert ran == (0, "600 regular file 0\nit's \\n %s é\n2\nit's \\n %s é\n", "")
+
+
 async def test_a_name_that_is_no_variables_is_refused(host: RemoteMachine) -> None:
     with pytest.raises(ValueError, match="no name of a variable: A B"):
         await host.run("true", deadline_s=5, env={"A B": "1"})
@@ -285,6 +292,84 @@ async def test_a_connection_that_dies_at_the_swap_is_looked_at_again(
         with pytest.raises(HostLostError, match="the file is as it was"):
             await writing
         assert file.read_text() == "old"
+    assert not [*tmp_path.glob(".*")]
+
+
+# Made ready before its moment
+
+
+async def test_an_edit_made_ready_is_taken_in_one_act(host: RemoteMachine, tmp_path: Path) -> None:
+    file = tmp_path / "pgbouncer.ini"
+    file.write_text("old")
+    file.chmod(0o640)
+    prepared = await host.prepare(str(file), "old", "new")
+    assert file.read_text() == "old"
+    assert Path(await prepared.take()).read_text() == "old"
+    assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == ("new", 0o640)
+    await prepared.drop()
+    assert not [*tmp_path.glob(".*")]
+
+
+async def test_a_file_that_is_no_longer_what_it_was_is_left_alone(
+    host: RemoteMachine, tmp_path: Path
+) -> None:
+    file = tmp_path / "pgbouncer.ini"
+    file.write_text("old")
+    with pytest.raises(HostError, match="it has changed since"):
+        await host.prepare(str(file), "older", "new")
+    assert [*tmp_path.glob("*pgbouncer*"), *tmp_path.glob(".*")] == [file]
+    prepared = await host.prepare(str(file), "old", "new")
+    file.write_text("theirs")
+    with pytest.raises(HostError, match="it has changed since"):
+        await prepared.take()
+    await prepared.drop()
+    assert (file.read_text(), [*tmp_path.glob("*pgbouncer*"), *tmp_path.glob(".*")]) == (
+        "theirs",
+        [file],
+    )
+
+
+async def test_what_was_not_taken_leaves_neither_file_nor_process(
+    host: RemoteMachine, tmp_path: Path
+) -> None:
+    file = tmp_path / "pgbouncer.ini"
+    file.write_text("old")
+    prepared = await host.prepare(str(file), "old", "new")
+    await prepared.drop()
+    assert [*tmp_path.glob("*pgbouncer*"), *tmp_path.glob(".*")] == [file]
+    await until(lambda: nothing_about(tmp_path))
+
+
+@pytest.mark.parametrize("when", ["before", "within"])
+async def test_a_connection_that_dies_before_or_within_the_act_is_looked_at_again(
+    host: RemoteMachine,
+    server: Sshd,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    when: str,
+) -> None:
+    file = tmp_path / "pgbouncer.ini"
+    file.write_text("old")
+    prepared = await host.prepare(str(file), "old", "new")
+    if when == "before":
+        server.cut()
+        with pytest.raises(HostLostError, match="the file is as it was"):
+            await prepared.take()
+        assert file.read_text() == "old"
+    else:
+        real = ssh_shell.take_script
+        stalled = f"touch {file}.now; sleep 60\n"
+        monkeypatch.setattr(
+            ssh_shell,
+            "take_script",
+            lambda *some: real(*some).replace("code=$?\n", f"code=$?\n{stalled}"),
+        )
+        taking = asyncio.create_task(prepared.take())
+        await until(Path(f"{file}.now").exists)
+        server.cut()
+        assert Path(await taking).read_text() == "old"
+        assert file.read_text() == "new"
+    await prepared.drop()
     assert not [*tmp_path.glob(".*")]
 
 

@@ -49,7 +49,12 @@ async def test_a_file_on_the_far_host_is_edited_and_given_back(
     old: Running = old_and_new.old
     hba = old.data / "pg_hba.conf"
     before, owner = hba.read_text(), hba.stat().st_uid
-    door = source.open_door(profile.source, profile.destination, "postgres", str(hba), tls=False)
+    door = source.open_door(
+        *(profile.source, profile.destination, "postgres", str(hba)),
+        tls=False,
+        address="127.0.0.1",
+        dumps=False,
+    )
     with a_night(profile) as night:
         assert await night.runs(door, door) == ["done", "already"], night.ended(door).error
         assert hba.read_text().splitlines()[1:] == before.splitlines()
@@ -74,7 +79,12 @@ async def test_a_connection_killed_in_mid_edit_leaves_journal_and_host_in_agreem
 ) -> None:
     hba = old_and_new.old.data / "pg_hba.conf"
     before = hba.read_text()
-    door = source.open_door(profile.source, profile.destination, "postgres", str(hba), tls=False)
+    door = source.open_door(
+        *(profile.source, profile.destination, "postgres", str(hba)),
+        tls=False,
+        address="127.0.0.1",
+        dumps=False,
+    )
     with a_night(profile) as night, monkeypatch.context() as patched:
         stalled = _stall(patched, where, tmp_path / "now")
         running = asyncio.create_task(night.runs(door))
@@ -103,7 +113,9 @@ def _stall(patched: pytest.MonkeyPatch, where: str, there: Path) -> Path:
     if where == "mid-file":
         wait = f"{stall}\ndd of="
         patched.setattr(
-            ssh_shell, "staging_script", lambda *some: staging(*some).replace("dd of=", wait)
+            ssh_shell,
+            "staging_script",
+            lambda *some, **more: staging(*some, **more).replace("dd of=", wait),
         )
         return there
     lines = {"before the swap": "true; {stall}", "after the swap": "{swap}; {stall}"}

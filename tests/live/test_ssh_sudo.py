@@ -26,6 +26,16 @@ async def test_sudo_without_a_password(sshd: Sshd, trusted: Path) -> None:
             await host.run("true", deadline_s=5, as_user="nobody-here")
 
 
+@pytest.mark.parametrize("login", ["porter", "root"])
+async def test_whoever_the_lines_are_for_has_their_own_home_and_files(
+    sshd: Sshd, trusted: Path, login: str
+) -> None:
+    async with machine(sshd, login, sudo_user="keeper") as host:
+        line = 'echo "$HOME"; cat "$A"; stat -L -c %U "$A"'
+        ran = await host.run(line, deadline_s=5, files={"A": "x\n"})
+        assert ran == (0, f"{sshd.folder}/home/keeper\nx\nkeeper\n", "")
+
+
 async def test_sudo_with_a_password_which_is_nowhere_to_be_seen(
     sshd: Sshd, trusted: Path, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ import asyncssh
 import pytest
 
 from connections import tunnel as tunnels
+from connections import tunnel_lines
 from connections.tunnel import Tunnel
 from profiles.errors import ChangedHostKeyError, LoginRefusedError, UnknownHostKeyError
 from rehearsal.server import free_port
@@ -102,6 +103,28 @@ async def test_several_at_once_carry_much_without_loss(
 async def _sent(writer: asyncio.StreamWriter, text: bytes) -> None:
     writer.write(text)
     await writer.drain()
+
+
+async def test_over_a_long_road_clients_do_not_share_a_connection(
+    sshd: Sshd, trusted: Path, database: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tunnel_lines, "LONG_ROAD_MS", 0.0)
+    async with opened(sshd, database) as one:
+        clients = [await connected(one) for _ in range(5)]
+        for streams in clients:
+            assert await said(streams, b"here") == b"here"
+        assert len(sshd.processes()) >= tunnel_lines.MOST_LINES
+        sshd.cut()
+        for reader, _ in clients:
+            with pytest.raises(ConnectionError):
+                await reader.read()
+        again = [await connected(one) for _ in range(2)]
+        for streams in again:
+            assert await said(streams, b"again") == b"again"
+            streams[1].close()
+        for _, writer in clients:
+            writer.close()
+    await until(lambda: not sshd.processes())
 
 
 async def test_a_client_that_breaks_off_does_not_disturb_the_others(

@@ -126,7 +126,7 @@ async def cut_over(terminal: Terminal) -> None:
 async def settle(terminal: Terminal) -> None:
     """Every loose end, then the end of the night and of the rehearsal."""
     terminal.keys("]")
-    await terminal.shows("0 of 8 settled")
+    await terminal.shows("0 of 9 settled")
     terminal.keys("a")
     await typed(terminal, "Type pool", "pool")
     await typed(terminal, "Type old", "old")

@@ -6,8 +6,8 @@ import re
 
 from textual.pilot import Pilot
 
+from tests.tui.gallery import SCENES, Scene
 from tests.tui.recorded import Recorded, Window, press, settled
-from tests.tui.scenes import SCENES, Scene
 
 SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from profiles.events import Event
 from profiles.fold import Night
@@ -145,6 +146,7 @@ def shown(window: Nightferry) -> str:
     screen = window.screen
     panels = screen.query(Lines)
     told = [plain(each) for panel in panels for each in panel._lines]
+    told += [str(static.content) for static in screen.query(Static)]
     return "\n".join(told)
 
 

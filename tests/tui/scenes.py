@@ -7,8 +7,7 @@ writes paused, a lost slot.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -301,11 +300,42 @@ def probed(*, final: bool = True, hops: tuple[ev.ProbedHop, ...] = HOPS) -> ev.P
         phase="network",
         origin=NEW,
         target="10.20.0.5:5432",
+        leads_to=f"database port of {OLD}",
         mode="tcp",
         cycle=142,
         cycles=142 if final else 200,
         hops=hops,
         final=final,
+    )
+
+
+GATE_HOPS = (
+    a_hop(1, "10.40.0.1", (0.5, 0.6, 0.4, 1.2, 0.1, 0.1), sent=20),
+    a_hop(2, "203.0.113.6", (8.1, 8.3, 7.9, 11.0, 0.7, 0.5), mode="udp", sent=20),
+    a_hop(
+        3,
+        "203.0.113.40",
+        (9.0, 9.1, 8.8, 10.4, 0.4, 0.3),
+        name="gate.example.net",
+        mode="icmp",
+        sent=20,
+        target=True,
+    ),
+)
+
+
+def probed_from_here() -> ev.Probed:
+    """The road of the wizard's own sessions, through a jump host whose sshd is left alone."""
+    return ev.Probed(
+        phase="network",
+        origin=ev.THIS_MACHINE,
+        target="203.0.113.40:22",
+        leads_to=f"SSH port of {NEW}'s jump host gate.example.net",
+        mode="tcp",
+        cycle=20,
+        cycles=20,
+        hops=GATE_HOPS,
+        final=True,
     )
 
 
@@ -337,6 +367,13 @@ def network_findings() -> list[Finding]:
             says="The copy of 212 GB takes 37 min at 96 MB/s and has caught up at "
             "2026-11-20 03:38 UTC, after 38 min.",
         ),
+        finding(
+            "net.from_here",
+            "network",
+            "pass",
+            f"SSH port of {NEW}'s jump host gate.example.net: 0.0 % lost, 9.1 ms",
+            server=None,
+        ),
     ]
 
 
@@ -346,6 +383,7 @@ def up_to_preflight() -> list[ev.Event]:
         *up_to_network(),
         ev.ChecksBegan(phase="network"),
         probed(),
+        probed_from_here(),
         *looked("network", *network_findings())[1:],
     ]
 
@@ -408,6 +446,27 @@ def copying() -> list[ev.Event]:
             detail="copying",
         ),
         ev.Progressed(what='"Weird Schema"."Büro"', done=0, detail="waiting"),
+    ]
+
+
+def logged() -> list[ev.Event]:
+    """Both servers' logs have said something since the copy began."""
+    step = "copy@db-new/orders"
+    return [
+        *copying(),
+        ev.LogSaid(
+            step=step,
+            server=OLD,
+            severity="WARNING",
+            text="there is no transaction in progress",
+        ),
+        ev.LogSaid(
+            step=step,
+            server=NEW,
+            severity="ERROR",
+            text='duplicate key value violates unique constraint "order_lines_pkey" · '
+            "Key (id)=(411) already exists.",
+        ),
     ]
 
 
@@ -742,38 +801,3 @@ def verified() -> list[ev.Event]:
             finding("verify.canary", "verify", "pass", "canary travelled in 12 ms", server=NEW),
         ),
     ]
-
-
-class Scene(NamedTuple):
-    """One picture: the night, the phase it is looked at in, and keys pressed then."""
-
-    events: Callable[[], list[ev.Event]]
-    phase: str
-    keys: tuple[str, ...] = ()
-
-
-SCENES: dict[str, Scene] = {
-    "sessions": Scene(up_to_preflight, "sessions"),
-    "servers": Scene(rehearsing, "servers", ("down", "down", "down", "down")),
-    "servers-long-names": Scene(long_names, "servers"),
-    "route": Scene(up_to_preflight, "route"),
-    "network": Scene(up_to_preflight, "network"),
-    "network-probing": Scene(network_probing, "network", ("j",)),
-    "tuning": Scene(up_to_preflight, "tuning"),
-    "preflight": Scene(preflight_stop, "preflight"),
-    "preflight-forty-findings": Scene(forty_findings, "preflight", ("pagedown",)),
-    "replication": Scene(up_to_replication, "replication", ("down",)),
-    "replication-copying": Scene(copying, "replication"),
-    "lag": Scene(streaming, "lag"),
-    "lag-lost-slot": Scene(lost_slot, "lag"),
-    "verify": Scene(verified, "verify"),
-    "cutover": Scene(ready, "cutover"),
-    "cutover-arming": Scene(prepared, "cutover", ("t",)),
-    "cutover-armed": Scene(armed, "cutover"),
-    "cutover-paused": Scene(paused, "cutover"),
-    "cutover-writes-stopped": Scene(stopped, "cutover"),
-    "aftercare": Scene(loose_ends, "aftercare"),
-    "help": Scene(ready, "cutover", ("?",)),
-    "journal": Scene(moved, "cutover", ("l",)),
-    "quit": Scene(copying, "replication", ("q",)),
-}

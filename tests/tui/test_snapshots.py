@@ -8,10 +8,10 @@ from typing import Protocol
 import pytest
 from textual.pilot import Pilot
 
+from tests.tui.gallery import SCENES
 from tests.tui.make_screenshots import SHOWN, file_of
 from tests.tui.picture import SIZES, stand, svg, window_of
 from tests.tui.recorded import Window
-from tests.tui.scenes import SCENES
 
 
 class SnapCompare(Protocol):

@@ -9,6 +9,8 @@ from profiles import events as ev
 from profiles import requests as ask
 from tests.tui import scenes
 from tests.tui.recorded import Recorded, Window, press, settled, shown
+from tui.widgets.lines import Lines
+from tui.words.text import text_of
 
 SMALL = (80, 24)
 
@@ -48,6 +50,50 @@ async def test_j_shows_the_jitter_and_moves_no_cursor() -> None:
         await press(pilot, "j", "down")
         assert "stdev jitter" not in shown(window)
         assert "check     net.mtu" in shown(window)
+
+
+async def test_d_walks_through_the_roads_and_names_each_in_words() -> None:
+    window = Window(Recorded(scenes.up_to_preflight()))
+    async with window.run_test(size=SMALL) as pilot:
+        await settled(pilot)
+        await press(pilot, "4")
+        assert road_title(window) == "Road 1 of 2: from db-new to the database port of db-old"
+        await press(pilot, "d")
+        assert road_title(window) == (
+            "Road 2 of 2: from this machine to the SSH port of db-new's jump host…"
+        )
+        assert "203.0.113.40:22, TCP" in road_lines(window)
+        assert "hop 2 by UDP · hop 3 by ICMP" in road_lines(window)
+        assert "nix.example.net" not in road_lines(window)
+        await press(pilot, "f")
+        assert road_title(window).endswith("…, frozen")
+        await press(pilot, "d")
+        assert "it is frozen; f goes on" in shown(window)
+        await press(pilot, "f", "d")
+        assert "nix.example.net" in road_lines(window)
+
+
+async def test_there_is_no_other_direction_before_it_was_probed() -> None:
+    link = Recorded([*scenes.up_to_network(), scenes.probed(final=False)])
+    window = Window(link)
+    async with window.run_test(size=SMALL) as pilot:
+        await settled(pilot)
+        await press(pilot, "4", "d")
+        assert "no other road was probed" in shown(window)
+        assert road_title(window) == "Road: from db-new to the database port of db-old"
+        link.tell(scenes.probed_from_here())
+        await settled(pilot)
+        assert "nix.example.net" in road_lines(window)
+        await press(pilot, "d")
+        assert "gate.example.net" in road_lines(window)
+
+
+def road_lines(window: Window) -> str:
+    return text_of(window.screen.query_one("#road", Lines)._lines)
+
+
+def road_title(window: Window) -> str:
+    return str(window.screen.query_one("#road", Lines).border_title)
 
 
 async def test_what_is_frozen_stays_until_it_goes_on() -> None:
@@ -91,7 +137,28 @@ async def test_the_road_is_written_as_text_csv_and_json(tmp_path: Path) -> None:
     assert whole["target"] == "10.20.0.5:5432"
     assert whole["destination"]["jitter_ms"] == 0.6
     assert [hop["loss_percent"] for hop in whole["hops"]] == [0.0, 0.0, 100.0, 38.03, 0.7, 0.7]
-    assert {each["check"] for each in whole["verdicts"]} >= {"net.loss", "net.copy"}
+    checks = {each["check"] for each in whole["verdicts"]}
+    assert checks >= {"net.loss", "net.copy"} and "net.from_here" not in checks
+
+
+async def test_each_road_is_written_to_files_of_its_own(tmp_path: Path) -> None:
+    window = Window(Recorded(scenes.up_to_preflight()))
+    async with window.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        window.folder = tmp_path
+        await press(pilot, "4", "d", "w")
+        for ending in ("txt", "csv", "json"):
+            assert f"network-2.{ending}" in shown(window)
+    text = (tmp_path / "network-2.txt").read_text()
+    assert "HOST: this machine" in text
+    assert "Hop 2 answers to udp alone.\nHop 3 answers to icmp alone." in text
+    whole = json.loads((tmp_path / "network-2.json").read_text())
+    assert (whole["target"], whole["mode"]) == ("203.0.113.40:22", "tcp")
+    assert set(whole["hops"][0]) == {
+        *("ttl", "address", "name", "loss_percent", "sent", "last_ms", "avg_ms"),
+        *("best_ms", "worst_ms", "stdev_ms", "jitter_ms"),
+    }
+    assert [each["check"] for each in whole["verdicts"]] == ["net.from_here"]
 
 
 async def test_a_folder_that_takes_no_file_is_said(tmp_path: Path) -> None:

@@ -89,18 +89,6 @@ async def test_enter_goes_on_only_when_no_stop_is_in_the_way() -> None:
         assert "1 × ✗ stop; ] goes on all the same" in shown(window)
 
 
-async def test_phases_that_are_not_built_say_that_nobody_looked_and_let_one_go_on() -> None:
-    link = Recorded(scenes.up_to_preflight())
-    window = Window(link)
-    async with window.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await press(pilot, "5")
-        assert "? unknown: not looked at, needs a host" in shown(window)
-        assert "✓ pass" not in shown(window)
-        await press(pilot, "enter")
-        assert phase_of(window) == "preflight"
-
-
 async def test_enter_on_a_finding_goes_to_its_remedy_and_then_runs_it() -> None:
     link = Recorded(scenes.preflight_stop())
     window = Window(link)

@@ -10,6 +10,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,13 +19,25 @@ from psycopg.conninfo import conninfo_to_dict
 from actions import cutover, replication, schema, source, traffic
 from actions.postgres import conninfo
 from actions.scram import scram_verifier
-from profiles.profile import ConnectionFile, LocalHost, Login, PgBouncer, Server
-from profiles.steps import FileEdit, Shell, Sql, edited, settling, shown
+from connections.places import Place, seen_from_destination
+from profiles.profile import (
+    Address,
+    ConnectionFile,
+    LocalHost,
+    Login,
+    PgBouncer,
+    ReplicationTunnel,
+    Server,
+    SshHost,
+)
+from profiles.steps import FileEdit, Shell, Sql, Step, edited, settling, shown
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
 NAME = st.text(st.characters(codec="utf-8", exclude_characters="\0\n"), min_size=1, max_size=30)
 OLD = Server(name="old", address="10.0.0.1", country="NO", operated_by="us")
 NEW = Server(name="new", address="10.0.0.2", country="NO", operated_by="us")
+SEEN = msgspec.structs.replace(OLD, seen_from_destination=Address(address="192.0.2.7", port=6000))
+TUNNEL = ReplicationTunnel(login="ferry@10.0.0.1", comes_from="10.0.0.2")
 POOL = PgBouncer(
     name="pool",
     address="10.0.0.3",
@@ -74,7 +87,7 @@ def test_libpq_reads_a_connection_string_as_it_was_meant(user: str, name: str, p
 @given(NAME, TEXT)
 def test_a_subscription_names_its_database_whatever_it_is_called(name: str, path: str) -> None:
     step = replication.subscribe(
-        "old", "new", name, address="::1", port=5432, tls="verify-ca", tls_root_cert=path
+        "old", "new", name, place=Place("::1", 5432), tls="verify-ca", tls_root_cert=path
     )
     create = step.commands[-1]
     assert isinstance(create, Sql)
@@ -109,14 +122,17 @@ def in_hba(line: str) -> list[str]:
 
 @given(NAME)
 def test_a_line_lets_one_database_in(name: str) -> None:
-    line = source.hba_line(name, NEW, tls=True)
+    line = source.hba_line(name, "10.0.0.2", tls=True)
     expected = ["hostssl", name, "nightferry_repl", "10.0.0.2/32", "scram-sha-256"]
     assert in_hba(line) == expected
+    dumping = source.dump_line("shop", name, "10.0.0.2", tls=False)
+    expected = ["host", "shop", name, "10.0.0.2/32", "scram-sha-256", "#", "nightferry:", "pg_dump"]
+    assert in_hba(dumping) == expected
 
 
 @pytest.mark.parametrize("name", ["all", "sameuser", "samerole", "replication", "a,b", "@x"])
 def test_a_word_with_a_meaning_of_its_own_is_quoted(name: str) -> None:
-    assert f' "{name}" ' in source.hba_line(name, NEW, tls=False)
+    assert f' "{name}" ' in source.hba_line(name, "10.0.0.2", tls=False)
 
 
 @pytest.mark.parametrize(
@@ -129,15 +145,58 @@ def test_a_word_with_a_meaning_of_its_own_is_quoted(name: str) -> None:
     ],
 )
 def test_one_address_and_no_other(address: str, written: str) -> None:
-    server = Server(name="new", address=address, country="NO", operated_by="us")
-    assert f" {written} " in source.hba_line("shop", server, tls=False)
+    assert f" {written} " in source.hba_line("shop", address, tls=False)
+
+
+@pytest.mark.parametrize(
+    ("comes_from", "through", "itself_at", "admitted"),
+    [
+        (None, False, "10.0.0.1", "10.0.0.2"),
+        ("192.0.2.9", False, "10.0.0.1", "192.0.2.9"),
+        ("192.0.2.9", True, "10.0.0.1", "10.0.0.1"),
+        (None, True, "127.0.1.1", "127.0.0.1"),
+        (None, True, "2001:db8::1", "2001:db8::1"),
+        (None, True, "::1", "::1"),
+        (None, True, None, "127.0.0.1"),
+    ],
+)
+def test_from_where_the_source_sees_the_destination_come(
+    comes_from: str | None, through: bool, itself_at: str | None, admitted: str
+) -> None:
+    old = msgspec.structs.replace(OLD, replication_tunnel=TUNNEL if through else None)
+    new = msgspec.structs.replace(NEW, comes_from=comes_from)
+    assert source.comes_from(old, new, itself_at) == admitted
 
 
 def test_without_a_host_the_door_is_opened_and_closed_by_hand() -> None:
-    door = source.open_door(OLD, NEW, "shop", "/etc/pg_hba.conf", tls=False)
+    door = a_door(OLD, dumps=True)
     assert door.by_hand
     assert settling(door).by_hand
-    assert "reload: host shop nightferry_repl 10.0.0.2/32" in shown(door.commands[0])
+    lines = shown(door.commands[0]).splitlines()
+    assert lines[1:] == [
+        "host shop nightferry_repl 10.0.0.2/32 scram-sha-256",
+        "host shop postgres 10.0.0.2/32 scram-sha-256 # nightferry: pg_dump",
+    ]
+    assert shown(door.undo[0]).splitlines()[1:] == lines[1:]
+
+
+def test_both_lines_of_the_door_are_one_edit() -> None:
+    hosted = msgspec.structs.replace(OLD, host=LocalHost())
+    for dumps in (False, True):
+        door = a_door(hosted, dumps=dumps)
+        edit, back = door.commands[0], door.undo[0]
+        assert isinstance(edit, FileEdit) and isinstance(back, FileEdit)
+        assert len(edit.prepend) == 1 + dumps
+        text = "host shop postgres 10.0.0.2/32 scram-sha-256\n"
+        assert edited(back, edited(edit, text)) == text
+        assert door.holds[0].answer == str(1 + dumps)
+        assert len(door.undone) == 1 + dumps
+
+
+def a_door(old: Server, *, dumps: bool) -> Step:
+    return source.open_door(
+        old, NEW, "shop", "/etc/pg_hba.conf", tls=False, address="10.0.0.2", dumps=dumps
+    )
 
 
 def test_no_values_are_no_statement_about_sequences() -> None:
@@ -224,14 +283,16 @@ def test_an_endpoint_is_one_step_at_each_place_of_the_stretch() -> None:
 SOCKET = "/run/pg bouncer/.s.PGSQL.6432"
 
 
-def test_a_dump_never_queues_in_front_of_the_application() -> None:
+@pytest.mark.parametrize("host", [None, LocalHost(), SshHost(ssh="db2")])
+def test_a_dump_never_queues_in_front_of_the_application(host: LocalHost | SshHost | None) -> None:
+    new = msgspec.structs.replace(NEW, host=host)
     step = schema.schema_first(
         OLD,
-        NEW,
+        new,
         "shop",
         tls=("require", "disable"),
         tools="/opt/pg 18/bin",
-        folder=Path("/var/a folder"),
+        bench=schema.bench_of(new, Path("/var/a night's")),
         early_indexes=[("Lager", "by 'sku'")],
     )
     lines = [it.line for it in step.commands if isinstance(it, Shell)]
@@ -241,3 +302,43 @@ def test_a_dump_never_queues_in_front_of_the_application() -> None:
     for line in lines:
         checked = subprocess.run(["/bin/sh", "-n", "-c", line], capture_output=True, check=False)
         assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "named", "folder", "lent"),
+    [
+        (None, None, "'/var/a night'\"'\"'s/schema'", False),
+        (LocalHost(), "new", "'/var/a night'\"'\"'s/schema'", False),
+        (SshHost(ssh="db2"), "new", "\"$HOME\"/.nightferry/'a night'\"'\"'s'", True),
+    ],
+)
+def test_where_the_schema_is_dumped(
+    host: LocalHost | SshHost | None, named: str | None, folder: str, lent: bool
+) -> None:
+    new = msgspec.structs.replace(NEW, host=host)
+    bench = schema.bench_of(new, Path("/var/a night's"))
+    assert bench == (named, folder, lent)
+    first = schema.schema_first(
+        SEEN,
+        new,
+        "shop",
+        tls=("require", "disable"),
+        tools="/bin",
+        bench=bench,
+        early_indexes=[],
+    )
+    later = schema.schema_later(SEEN, new, "shop", tls="disable", tools="/bin", bench=bench)
+    shells = [it for it in (*first.commands, *later.commands) if isinstance(it, Shell)]
+    assert {it.host for it in shells} == {named}
+    seen = "host=10.0.0.1 port=5432" if host is None else "host=192.0.2.7 port=6000"
+    assert seen in shells[0].line
+    assert "host=10.0.0.2 port=5432" in shells[2].line
+    assert bool(first.leaves) == bool(first.undo) == bool(first.undone) == lent
+
+
+def test_through_the_tunnel_the_certificate_is_still_the_sources() -> None:
+    place = seen_from_destination(msgspec.structs.replace(OLD, replication_tunnel=TUNNEL))
+    told = conninfo_to_dict(conninfo(place.parts))
+    assert told == {"host": "10.0.0.1", "hostaddr": "127.0.0.1", "port": "15432"}
+    by_socket = msgspec.structs.replace(OLD, address="/run", replication_tunnel=TUNNEL)
+    assert seen_from_destination(by_socket) == Place("127.0.0.1", 15432)

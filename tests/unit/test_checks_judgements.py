@@ -22,7 +22,7 @@ from checks.servers import dotted, judged_version
 from checks.tools import ClientTools, chosen, folders, judged_tools, read_tools
 from checks.verify import judged_objects
 from connections.host import Ran
-from profiles.profile import LocalHost
+from profiles.profile import LocalHost, ReplicationTunnel, SshHost
 from tests.fix_looks import (
     A_PROFILE,
     MadeUpMachine,
@@ -32,6 +32,8 @@ from tests.fix_looks import (
     answered,
     finding,
 )
+
+TUNNEL = ReplicationTunnel(login="ferry@db1", comes_from="10.0.0.9")
 
 
 @pytest.mark.parametrize(
@@ -93,6 +95,23 @@ async def test_tls(address: str, encrypted: bool, rehearsal: bool, verdict: str)
     profile = a_profile(old, a_server("new", 5433), rehearsal=rehearsal)
     look = Look(profile, {"source": MadeUpSession({}, encrypted=encrypted)})
     assert (await finding(look, "pg.tls", "old")).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("tunnel", "encrypted", "old", "new"),
+    [(None, False, "warn", "note"), (TUNNEL, False, "note", "note"), (None, True, "pass", "pass")],
+)
+async def test_tls_where_our_sessions_go_through_ssh(
+    tunnel: ReplicationTunnel | None, encrypted: bool, old: str, new: str
+) -> None:
+    far: dict[str, Any] = {"address": "127.0.0.1", "host": SshHost(ssh="db"), "by_tunnel": True}
+    source = a_server("old", 5432, replication_tunnel=tunnel, **far)
+    session = MadeUpSession({}, encrypted=encrypted)
+    look = Look(
+        a_profile(source, a_server("new", 5433, **far)), {"source": session, "destination": session}
+    )
+    assert (await finding(look, "pg.tls", "old")).verdict == old
+    assert (await finding(look, "pg.tls", "new")).verdict == new
 
 
 @pytest.mark.parametrize(

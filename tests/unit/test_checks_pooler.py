@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from checks.check import Look
+from checks.check import HERE, Look, Machine
 from connections.host import Ran
-from profiles.errors import HostError, LoginRefusedError, UnreachableError
+from profiles.errors import HostError, LoginRefusedError, NightferryError, UnreachableError
 from profiles.findings import Finding
-from profiles.profile import ByHand, ConnectionFile, LocalHost, PgBouncer
+from profiles.profile import ByHand, ConnectionFile, LocalHost, PgBouncer, Server, SshHost
 from tests.fix_looks import (
     A_CLIENT,
     MadeUpConsole,
@@ -91,6 +91,50 @@ async def pooler(
 async def test_a_pooler_as_it_should_be_passes(id_: str) -> None:
     found = await pooler(id_)
     assert (found.verdict, found.server) == ("pass", "pool"), found
+
+
+HERE_IS = Ran(0, "6b1c0a52-boot\nnet:[4026531840]\n", "")
+SAME_KERNEL = Ran(0, "6b1c0a52-boot\nnet:[4026532999]\n", "")
+ELSEWHERE = Ran(0, "0d9f7e11-boot\nnet:[4026531840]\n", "")
+FAR = SshHost(ssh="db2")
+NO_PROC = Ran(1, "", "cat: /proc/sys/kernel/random/boot_id: No such file or directory")
+
+
+@pytest.mark.parametrize(
+    ("destination", "at_pooler", "verdict", "figure"),
+    [
+        (a_server("new", 5418, address="10.0.0.9"), ELSEWHERE, "pass", "the same from everywhere"),
+        (a_server("new", 5418, address="db2.lan"), ELSEWHERE, "pass", "the same from everywhere"),
+        (NEW, HERE_IS, "pass", "127.0.0.1:5418 is on the pooler's own machine"),
+        (NEW, ELSEWHERE, "stop", "127.0.0.1:5418 is another machine's own address"),
+        (NEW, SAME_KERNEL, "stop", "another machine's own"),
+        (a_server("new", 5418, address="localhost"), ELSEWHERE, "stop", "localhost:5418"),
+        (a_server("new", 5418, address="::1"), ELSEWHERE, "stop", "::1:5418"),
+        (a_server("new", 5418, address="/run/db2"), ELSEWHERE, "stop", "/run/db2"),
+        (a_server("new", 5418, host=FAR, by_tunnel=True), HERE_IS, "stop", "another machine's"),
+        (a_server("new", 5418, host=FAR, by_tunnel=True), ELSEWHERE, "pass", "pooler's own"),
+        # It has a host, and yet it is by this machine's own port that everyone here reaches it.
+        (a_server("new", 5418, host=FAR), HERE_IS, "pass", "pooler's own machine"),
+        (NEW, NO_PROC, "unknown", "No such file or directory"),
+        (NEW, Ran(0, "", ""), "unknown", "exit code 0"),
+        (NEW, None, "unknown", "names none"),
+        (a_server("new", 5418, address="10.0.0.9"), None, "pass", "the same from everywhere"),
+    ],
+)
+async def test_a_loopback_address_is_another_place_for_a_pooler_elsewhere(
+    destination: Server, at_pooler: Ran | None, verdict: str, figure: str
+) -> None:
+    machines: dict[str, Machine | NightferryError] = {
+        HERE: MadeUpMachine({}, HERE_IS),
+        "new": MadeUpMachine({}, ELSEWHERE),
+    }
+    if at_pooler is not None:
+        machines["pool"] = MadeUpMachine({}, at_pooler)
+    look = Look(a_profile(OLD, destination, POOL), machines=machines)
+    found = await finding(look, "pooler.sees_destination")
+    assert (found.verdict, found.server) == (verdict, "pool"), found
+    assert figure in found.figure
+    assert ("new" in found.todo) is (verdict == "stop")
 
 
 OTHER = database("reports", "10.9.9.9")

@@ -68,7 +68,8 @@ def box(
     def answer(*words: str) -> dict[str, object]:
         told.append(list(words))
         if words[0] == "start":
-            return {"folder": str(folder), "profile": str(folder / "profile.toml")}
+            profile = str(folder / "profile.toml")
+            return {"folder": str(folder), "profile": profile, "stands_on": "It is a folder."}
         return {"clean": words[2] == "new", "says": "300 writes acknowledged, 0 lost"}
 
     monkeypatch.setattr(rehearsing, "_box", answer)
@@ -76,7 +77,9 @@ def box(
 
 
 def test_a_rehearsal_that_is_left_goes_on(box: list[list[str]]) -> None:
-    assert run("rehearse").exit_code == 0
+    said = run("rehearse")
+    assert said.exit_code == 0
+    assert "It is a folder." in said.stdout
     assert box == [["start"]]
 
 

@@ -19,7 +19,7 @@ from profiles.steps import FileEdit, Pooler, Replace, Shell, ThroughEndpoint, Wo
 
 
 @pytest.fixture
-async def work(tmp_path: Path) -> AsyncIterator[Work]:
+async def work() -> AsyncIterator[Work]:
     old = Server(name="old", address="127.0.0.1", country="NO", operated_by="us", host=LocalHost())
     client = Login(user="app", password=SecretRef(ask=True))
     file = ConnectionFile(name="env", path="/x", replace={}, client=client, host=LocalHost())
@@ -30,7 +30,7 @@ async def work(tmp_path: Path) -> AsyncIterator[Work]:
         destination=msgspec.structs.replace(old, name="new", host=None),
         endpoints=[file, ByHand(name="dns", address="db.lan", how="change the record")],
     )
-    async with Hands(profile, tmp_path, Passwords(profile)).at_work() as work:
+    async with Hands(profile, Passwords(profile)).at_work() as work:
         yield work
 
 
@@ -93,6 +93,22 @@ async def test_a_line_answers_its_last_words_and_captures_all_of_them(work: Work
 async def test_a_line_that_fails_says_how(work: Work) -> None:
     with pytest.raises(HostError, match=r"host of old: run .*: exit code 4: it broke"):
         await work.do(Shell(host="old", line="echo fine; echo it broke >&2; exit 4"), {})
+
+
+async def test_a_program_that_was_not_let_in_says_from_where_it_logged_in(work: Work) -> None:
+    said = 'pg_dump: error: connection to server at "10.0.0.1" failed: FATAL: no pg_hba.conf entry'
+    line = f'echo "{said}" >&2; exit 1'
+    with pytest.raises(HostError, match=r"host of old: run .*no pg_hba.conf entry") as refused:
+        await work.do(Shell(host="old", line=line, passwords_for=("old",)), {})
+    assert "It logged in from the host of old" in refused.value.remedy
+    with pytest.raises(HostError) as refused:
+        await work.do(Shell(host=None, line=line, passwords_for=("old",)), {})
+    assert refused.value.remedy == ""
+
+
+async def test_a_line_runs_as_another_user_only_where_we_may(work: Work) -> None:
+    with pytest.raises(HostError, match="as nobody-here: there is no user nobody-here"):
+        await work.do(Shell(host=None, line="true", as_user="nobody-here"), {})
 
 
 async def test_a_line_that_takes_too_long_is_ended(work: Work) -> None:
@@ -168,3 +184,49 @@ def test_secrets_are_taken_out_of_texts_and_errors() -> None:
     hush(error, ["s3cr3t"])
     assert "s3cr3t" not in f"{error} {error!r}"
     assert (error.code, error.remedy) == ("42703", "try")
+
+
+# Made ready before its moment
+
+
+async def test_what_was_made_ready_is_one_act_away_and_says_the_same(work: Work, env: Path) -> None:
+    before = env.read_text()
+    await work.prepare(edit(env))
+    assert env.read_text() == before
+    done = await work.do(edit(env), {})
+    assert env.read_text() == before.replace("@old/", "@new/")
+    assert "-DATABASE_URL=postgres://app:••••@old/orders" in done.text.splitlines()
+    assert Path(done.answer.removeprefix("changed; as it was: ")).read_text() == before
+
+
+async def test_a_file_that_changed_meanwhile_keeps_the_change(work: Work, env: Path) -> None:
+    await work.prepare(edit(env))
+    env.write_text(env.read_text() + "ADDED=1\n")
+    await work.do(edit(env), {})
+    assert "@new/" in env.read_text() and "ADDED=1" in env.read_text()
+    await work.close()
+    beside = [one for one in env.parent.iterdir() if one != env]
+    assert [one.name.startswith(".env.nightferry-") for one in beside] == [True], "one backup"
+
+
+async def test_what_was_made_ready_and_not_used_leaves_nothing(work: Work, env: Path) -> None:
+    before = env.read_text()
+    await work.prepare(edit(env))
+    assert len([*env.parent.iterdir()]) == 3
+    await work.close()
+    assert (env.read_text(), [*env.parent.iterdir()]) == (before, [env])
+
+
+async def test_what_cannot_be_made_ready_is_said_before_its_moment(work: Work, env: Path) -> None:
+    with pytest.raises(HostError, match=r"neither .* stands there"):
+        await work.prepare(edit(env, old="@elsewhere/"))
+    with pytest.raises(HostError, match="No such file"):
+        await work.prepare(edit(env.parent / "missing"))
+
+
+async def test_what_stands_already_needs_nothing_made_ready(work: Work, env: Path) -> None:
+    await work.do(edit(env), {})
+    files = sorted(env.parent.iterdir())
+    await work.prepare(edit(env))
+    assert sorted(env.parent.iterdir()) == files
+    assert (await work.do(edit(env), {})).answer == "it stands already"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import signal
 import stat
 from pathlib import Path
@@ -211,3 +212,33 @@ async def test_what_cannot_be_detached(
 ) -> None:
     with pytest.raises(HostError, match=says):
         await host.detach([program], user=user, log=str(tmp_path / "log"))
+
+
+# What only the line may read
+
+
+async def test_a_file_of_a_line_is_one_and_in_no_folder(host: Host) -> None:
+    line = 'stat -L -c "%a %F %h" "$A"; cat "$A"; cat "$B" "$A"'
+    ran = await host.run(line, deadline_s=5, files={"A": "it's %s\n", "B": "é\n"})
+    assert ran == (0, "600 regular file 0\nit's %s\né\nit's %s\n", "")
+
+
+async def test_a_file_of_a_line_is_not_left_open_here(host: Host) -> None:
+    def held() -> list[str]:
+        opened = [
+            str(one.readlink()) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()
+        ]
+        return [one for one in opened if "memfd:nightferry" in one]
+
+    await host.run("true", deadline_s=5, files={"A": "secret"})
+    with pytest.raises(DeadlineError):
+        await host.run("sleep 60", deadline_s=0.05, files={"A": "secret"})
+    assert held() == []
+
+
+async def test_a_line_runs_as_another_user_with_that_users_home_and_files(host: Host) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    line = 'id -un; echo "$HOME"; cat "$A"'
+    ran = await host.run(line, deadline_s=5, files={"A": "x\n"}, as_user="nobody")
+    assert ran == (0, f"nobody\n{pwd.getpwnam('nobody').pw_dir}\nx\n", "")

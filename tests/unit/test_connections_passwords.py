@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from connections.passfile import passfile
+from connections import passfile
 from connections.passwords import Passwords, client_of
 from profiles import pgpass
 from profiles.errors import SecretError
@@ -18,6 +18,7 @@ from profiles.profile import (
     Login,
     PgBouncer,
     Profile,
+    ReplicationTunnel,
     SecretRef,
     Server,
 )
@@ -83,26 +84,26 @@ async def test_what_has_no_password_says_so(name: str) -> None:
         Passwords(PROFILE).tell(name, "x")
 
 
-def test_a_password_file_lets_libpq_in_and_is_gone_afterwards(
+def test_a_password_file_lets_libpq_in_by_each_way_to_a_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = Address(address="192.0.2.7", port=6000)
     old = msgspec.structs.replace(PROFILE.source, address="::1", seen_from_destination=seen)
+    through = ReplicationTunnel(login="a@b", comes_from="192.0.2.8", local_port=7000)
+    tunnelled = msgspec.structs.replace(PROFILE.source, replication_tunnel=through)
     word = r"a:b\c d"
-    with passfile(tmp_path, [(old, word), (PROFILE.destination, "other")]) as path:
-        assert path.stat().st_mode & 0o777 == 0o600
-        monkeypatch.setenv("PGPASSFILE", str(path))
-        for host, port, found in (
-            ("::1", 5432, word),
-            ("192.0.2.7", 6000, word),
-            ("new.lan", 5432, "other"),
-        ):
-            read = pgpass.password(host=host, port=port, database="any", user="postgres", where="x")
-            assert read == found
-    assert [*tmp_path.iterdir()] == []
-
-
-def test_a_password_file_is_gone_after_an_error_too(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), passfile(tmp_path, [(PROFILE.source, "x")]):
-        raise KeyError
-    assert [*tmp_path.iterdir()] == []
+    path = tmp_path / "passfile"
+    path.write_text(
+        passfile.content([(old, word), (PROFILE.destination, "other"), (tunnelled, "through")])
+    )
+    path.chmod(0o600)
+    monkeypatch.setenv("PGPASSFILE", str(path))
+    for host, port, found in (
+        ("::1", 5432, word),
+        ("192.0.2.7", 6000, word),
+        ("new.lan", 5432, "other"),
+        (PROFILE.source.address, 7000, "through"),
+    ):
+        read = pgpass.password(host=host, port=port, database="any", user="postgres", where="x")
+        assert read == found
+    assert passfile.content([(PROFILE.destination, "other")]).count("\n") == 1

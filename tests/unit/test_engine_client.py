@@ -13,7 +13,7 @@ from engine.client import Client, connect, new_id
 from engine.launch import answers, begin
 from profiles.errors import EngineError, RefusedError
 from profiles.events import ChecksBegan, Said
-from profiles.nights import socket_path
+from profiles.nights import clear_socket, make_socket_path
 from profiles.requests import Go, Probe, RunStep
 from tests.fix_engine import a_profile, hello, served, until
 
@@ -107,10 +107,11 @@ async def test_an_engine_of_another_protocol_is_named() -> None:
         writer.write(b'{"hello":1,"protocol":7,"night":"n","version":"9.0.0","seq":0}\n')
         writer.close()
 
-    server = await asyncio.start_unix_server(speak, socket_path(folder))
+    server = await asyncio.start_unix_server(speak, make_socket_path(folder))
     with pytest.raises(EngineError, match=r"protocol 7.*Nightferry 9\.0\.0"):
         await connect(folder)
     server.close()
+    clear_socket(folder)
 
 
 async def test_what_is_no_engine_is_an_error_too() -> None:
@@ -120,10 +121,11 @@ async def test_what_is_no_engine_is_an_error_too() -> None:
         writer.write(b"220 mail.example ESMTP\n")
         writer.close()
 
-    server = await asyncio.start_unix_server(speak, socket_path(folder))
+    server = await asyncio.start_unix_server(speak, make_socket_path(folder))
     with pytest.raises(EngineError):
         await connect(folder)
     server.close()
+    clear_socket(folder)
 
 
 async def test_asking_whether_it_answers_costs_the_engine_nothing() -> None:

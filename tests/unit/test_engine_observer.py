@@ -11,7 +11,9 @@ from typing import get_args
 import pytest
 
 from actions.cutover import Fence, paused_steps
+from connections.hosts import Hosts
 from connections.passwords import Passwords
+from connections.sessions import Sessions
 from engine import sampler
 from engine.launch import begin
 from engine.night import LiveNight
@@ -209,7 +211,8 @@ async def test_what_cannot_be_measured_is_said_and_tried_again(
     monkeypatch.setenv("PGPASSFILE", "/dev/null")
     profile = a_profile()
     passwords = Passwords(profile)
-    measuring = Sampler(watched.live, profile, passwords)
+    sessions = Sessions(profile, passwords, Hosts(profile, passwords))
+    measuring = Sampler(watched.live, sessions)
     measuring.follow()
     assert watched.events == []
     watched.live.publish(SUBSCRIBED)

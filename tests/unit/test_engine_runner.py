@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,6 +199,51 @@ async def test_cancelled_it_has_failed_and_the_next_one_may_run(it: Running) -> 
     assert not it.runner.cancel()
     it.hands.acts["second"] = makes(it)
     assert await it.runner.run(a_step("second")) == "done"
+
+
+async def test_ended_with_the_engine_it_says_so(it: Running) -> None:
+    begun = asyncio.Event()
+
+    async def hangs(values: Values) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    it.hands.acts["first"] = hangs
+    running = asyncio.create_task(it.runner.run(a_step("first")))
+    await begun.wait()
+    await it.runner.stop("cancelled: the engine was stopped (signal SIGTERM)")
+    assert it.end().error == "cancelled: the engine was stopped (signal SIGTERM)"
+    assert await running == "failed"
+    await it.runner.stop("nothing is under way")
+
+
+async def test_what_goes_on_beside_a_step_hears_of_its_secrets_and_costs_it_no_time(
+    it: Running,
+) -> None:
+    heard: list[object] = []
+
+    @asynccontextmanager
+    async def beside(step: Step, secrets: Sequence[str]) -> AsyncIterator[None]:
+        heard.extend((step.id, *secrets))
+        await asyncio.sleep(0.1)
+        yield
+        heard.append(it.hands.done[:])
+
+    step = a_step(
+        commands=(sql("'{password}'", "password"),),
+        holds=(),
+        secrets=("password",),
+        deadline_s=0.09,
+    )
+    runner = Runner(it.live, cast(Hands, it.hands), beside)
+    assert await runner.run(step) == "done"
+    [shown_by_it] = it.hands.done
+    assert heard[0] == step.id
+    assert shown_by_it == f"'{heard[1]}'"
+    assert heard[-1] == [shown_by_it]
+    heard.clear()
+    assert await runner.done_by_hand(a_step(holds=())) == "by-hand"
+    assert heard == []
 
 
 async def test_a_mistake_of_ours_is_said_and_not_hidden(it: Running) -> None:

@@ -149,6 +149,7 @@ async def test_requests_of_an_earlier_engine_are_known_by_their_events() -> None
         assert [request.id for request in night.desk.handled] == ["r2"]
         await window.close()
         await again.close()
+        other.unlink()
 
 
 async def test_a_refusal_goes_only_to_the_window_that_asked() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+import socket
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -16,14 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.network import measure
-from checks.network.remote import timings
+from checks.network.remote import names as looking_up
+from checks.network.remote import throughput
 from checks.network.remote.counting import Hop, Statistics
 from checks.network.remote.replies import HOP, ICMP, ICMP6, LOCAL, LOST, TARGET, Reply, meaning
 from checks.network.scripts import one_file
 from connections.host import Ran, ThisMachine
 from profiles.errors import DeadlineError, HostError
 
-SCRIPTS = ("probe", "mtu", "throughput", "timings")
+SCRIPTS = ("probe", "mtu", "throughput", "names", "timings", "trips")
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -135,12 +138,12 @@ def test_what_an_icmp_error_means(origin: int, kind: int, code: int, meant: str)
 def test_the_resolvers_of_a_host(tmp_path: Path) -> None:
     path = tmp_path / "resolv.conf"
     path.write_text("# names\nsearch example\nnameserver 10.0.0.53\nnameserver ::1\nnameserver\n")
-    assert timings.resolvers(str(path)) == ["10.0.0.53", "::1"]
-    assert timings.resolvers(str(tmp_path / "none")) == []
+    assert looking_up.resolvers(str(path)) == ["10.0.0.53", "::1"]
+    assert looking_up.resolvers(str(tmp_path / "none")) == []
 
 
 def test_a_question_for_a_name() -> None:
-    assert timings.question("db.example.").endswith(b"\x02db\x07example\0\0\x01\0\x01")
+    assert looking_up.question("db.example.").endswith(b"\x02db\x07example\0\0\x01\0\x01")
 
 
 class Scripted:
@@ -205,3 +208,48 @@ async def test_an_unknown_name_is_an_error_of_the_host_that_looked_it_up() -> No
 async def test_a_road_within_this_machine() -> None:
     found = await measure.path_mtu(ThisMachine(), "127.0.0.1")
     assert found.target and found.mtu and found.mtu > 1500 and not found.shrunk
+
+
+async def test_the_trip_to_a_place_and_why_there_is_none() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+        there, refused, unknown = await measure.trips(
+            ThisMachine(), [("127.0.0.1", port), ("127.0.0.1", 1), ("no name", 5432)]
+        )
+    assert (there.host, there.port) == ("127.0.0.1", port)
+    assert there.took_ms is not None and 0 < there.took_ms < 1000
+    assert refused.took_ms is None and refused.why == "127.0.0.1: Connection refused"
+    assert unknown.took_ms is None and unknown.why
+
+
+async def test_the_clock_of_this_machine_is_our_own() -> None:
+    found = await measure.clock(ThisMachine())
+    assert abs(found.ahead_s) <= found.within_s < 5.0
+
+
+@pytest.mark.parametrize("printed", ["%d.%%N", "%d.N", "%d"])
+async def test_a_clock_that_knows_no_parts_of_a_second(printed: str) -> None:
+    found = await measure.clock(Scripted(Ran(0, printed % time.time() + "\n", "")))
+    assert abs(found.ahead_s) <= found.within_s
+    assert 0.5 <= found.within_s < 1.0
+
+
+async def test_a_clock_that_is_none() -> None:
+    with pytest.raises(HostError, match=r"read its clock .*date: not found"):
+        await measure.clock(Scripted(Ran(127, "", "date: not found")))
+
+
+async def test_how_far_the_buffers_of_a_host_may_grow() -> None:
+    found = await measure.buffers(ThisMachine())
+    assert set(found) == set(measure.BUFFERS)
+    assert all(most >= 4096 for most in found.values())
+    with pytest.raises(HostError, match="No such file"):
+        await measure.buffers(Scripted(Ran(1, "", "cat: No such file")))
+
+
+def test_a_server_listens_on_both_kinds_of_address() -> None:
+    with throughput.opened_door("::", 0) as door:
+        door.listen()
+        port = door.getsockname()[1]
+        for address in ("127.0.0.1", "::1"):
+            socket.create_connection((address, port), 2).close()

@@ -8,9 +8,10 @@ import pytest
 
 from checks.network import verdicts
 from checks.network.copying import Load, foreseen
-from checks.network.found import Mtu, Resolver, Shrunk, Throughput, Timed, Timings
+from checks.network.found import Clock, Mtu, Names, Resolver, Shrunk, Throughput, Timed, Window
 from checks.network.hops import Answer, Hop, Path, Tried
-from checks.network.verdicts import Limits, judged
+from checks.network.verdicts import Asked, Limits, judged
+from connections.tcp_info import TcpInfo
 from profiles.findings import Verdict
 
 LIMITS = Limits()
@@ -123,15 +124,80 @@ def test_dead_addresses_of_a_name(answers: tuple[str | None, ...], verdict: Verd
 def test_a_slow_name() -> None:
     assert verdicts.resolution(3.0, "db", LIMITS).verdict == "pass"
     assert verdicts.resolution(5003.0, "db", LIMITS).verdict == "warn"
+    for number in ("10.0.0.5", "fd77::5"):
+        assert "nothing to look up" in verdicts.resolution(0.1, number, LIMITS).figure
 
 
-def test_a_window_against_the_distance() -> None:
-    near = verdicts.window(10e6, 10.0, 2 * 2**20)
-    assert near.verdict == "pass"
-    far = verdicts.window(100e6, 80.0, 2 * 2**20)
-    assert far.verdict == "warn"
-    assert "26 MB/s at most" in far.says
-    assert far.todo.startswith("Copy over 4 connections")
+SENDING = Window(bytes=4 << 20, what="net.ipv4.tcp_wmem", where="db-old")
+RECEIVING = Window(bytes=2 << 20, what="net.ipv4.tcp_rmem", where="db-new", share=0.5)
+CHANNEL = Window(bytes=1 << 20, what="an SSH channel", where="db-new", setting=False)
+
+
+def test_a_window_that_reaches_over_the_distance() -> None:
+    said = verdicts.window(10e6, 10.0, [SENDING, RECEIVING], [])
+    assert (said.verdict, said.todo) == ("pass", "")
+    assert said.figure == "one connection carries 210 MB/s at most at 10.0 ms"
+    assert said.evidence == "db-old: net.ipv4.tcp_wmem → 4.2 MB\ndb-new: net.ipv4.tcp_rmem → 2.1 MB"
+
+
+def test_a_window_that_is_too_narrow_names_the_setting_and_its_figure() -> None:
+    said = verdicts.window(100e6, 80.0, [SENDING, RECEIVING], [])
+    assert said.verdict == "warn"
+    assert said.figure == "one connection carries 26 MB/s at most at 80.0 ms"
+    assert said.todo == (
+        "Copy over 4 connections at once, or raise the third figure of net.ipv4.tcp_rmem on db-new "
+        "to 16000000 or more."
+    )
+
+
+def test_the_window_of_an_ssh_channel_cannot_be_raised() -> None:
+    said = verdicts.window(100e6, 80.0, [SENDING, RECEIVING, CHANNEL], [])
+    assert said.todo == "Copy over 8 connections at once."
+
+
+def test_a_window_of_which_not_all_is_known_is_no_pass() -> None:
+    said = verdicts.window(1e6, 10.0, [RECEIVING], ["db-old: needs a host."])
+    assert said.verdict == "note"
+    assert said.says.endswith("Not looked at: db-old: needs a host.")
+    unmeasured = verdicts.window(None, 10.0, [RECEIVING], [])
+    assert unmeasured.verdict == "note"
+    assert "was not measured" in unmeasured.says
+
+
+@pytest.mark.parametrize(
+    ("path", "verdict", "figure"),
+    [
+        (road(target()), "pass", "port: 0.0 % lost, 20.0 ms"),
+        (road(target(lost=20)), "warn", "port: 2.0 % lost, 20.0 ms"),
+        (road(target(jitter_ms=30.0)), "warn", "port: 0.0 % lost, 20.0 ms"),
+        (road(router()), "note", "port: answers"),
+        (road(router(), ends="silent"), "warn", "port: not reached"),
+        (Path(host="db", port=1, error="the name db: not known"), "warn", "port: not reached"),
+    ],
+)
+def test_a_road_from_here_never_stops_the_night(path: Path, verdict: Verdict, figure: str) -> None:
+    said = verdicts.from_here(path, "port", LIMITS)
+    assert (said.verdict, said.figure) == (verdict, figure)
+
+
+def info(again: int) -> TcpInfo:
+    return TcpInfo(24.25, 0.5, 20.23, again, 1500)
+
+
+@pytest.mark.parametrize(("again", "verdict"), [(3, "pass"), (4, "warn")])
+def test_what_was_sent_again_below_a_session_while_it_was_asked(
+    again: int, verdict: Verdict
+) -> None:
+    said = verdicts.session(Asked(50, 20.5), info(3), info(again), LIMITS)
+    assert said.verdict == verdict
+    assert said.figure.startswith("round trip 24.2 ms, 20.2 ms at best; ")
+    assert said.figure.endswith("no packet sent again" if again == 3 else "1 packet sent again")
+
+
+def test_a_session_whose_road_nobody_sees_has_its_answers_alone() -> None:
+    said = verdicts.session(Asked(50, 20.5), None, None, LIMITS)
+    assert (said.verdict, said.figure) == ("note", "answers after 20.5 ms at best")
+    assert "is not known" in said.says
 
 
 def test_what_a_page_costs() -> None:
@@ -153,8 +219,8 @@ def test_packets_that_have_to_be_smaller() -> None:
     assert "up to 10.0.0.1" in verdicts.mtu(Mtu(1500, False, "10.0.0.1")).says
 
 
-def carried(one: float, several: float, ahead_s: float = 0.0) -> Throughput:
-    return Throughput(one=one, several=several, channels=4, ahead_s=ahead_s, within_s=0.01)
+def carried(one: float, several: float) -> Throughput:
+    return Throughput(one=one, several=several, channels=4, clock=Clock(0.0, 0.01))
 
 
 def test_several_connections_against_one() -> None:
@@ -169,18 +235,20 @@ def test_several_connections_against_one() -> None:
 def test_clocks_are_apart_only_beyond_what_the_measurement_may_be_off(
     ahead_s: float, verdict: Verdict
 ) -> None:
-    assert verdicts.clocks(carried(1, 1, ahead_s), 2.0).verdict == verdict
+    said = verdicts.clocks(Clock(ahead_s, 0.01), 2.0, "from host to host")
+    assert said.verdict == verdict
+    assert said.figure == f"{ahead_s * 1e3:+.1f} ms ± 10.0 ms"
 
 
-def timings(*timed: Timed, resolvers: tuple[Resolver, ...] = ()) -> Timings:
-    return Timings(resolvers=resolvers, resolved_ms=1.0, timed=timed)
+def names(*resolvers: Resolver) -> Names:
+    return Names(resolvers=resolvers, resolved_ms=1.0)
 
 
 def test_a_dead_resolver() -> None:
     living, dead = Resolver("10.0.0.53", 1.2), Resolver("10.0.1.53", None)
-    assert verdicts.resolvers(timings(resolvers=(living,))).verdict == "pass"
-    assert verdicts.resolvers(timings()).figure == "no resolver in resolv.conf"
-    said = verdicts.resolvers(timings(resolvers=(dead, living)))
+    assert verdicts.resolvers(names(living)).verdict == "pass"
+    assert verdicts.resolvers(names()).figure == "no resolver in resolv.conf"
+    said = verdicts.resolvers(names(dead, living))
     assert (said.verdict, said.figure) == ("warn", "10.0.1.53 silent, 10.0.0.53 1 ms")
 
 
@@ -188,9 +256,14 @@ def test_what_a_connection_takes() -> None:
     dead = Timed(address="10.0.0.9", why="timed out")
     plain = Timed(address="10.0.0.3", connect_ms=20.2)
     tls = Timed(address="10.0.0.3", connect_ms=20.2, tls_ms=41.04, tls="TLSv1.3")
-    assert verdicts.connecting(timings(dead)).verdict == "stop"
-    assert verdicts.connecting(timings(dead, plain)).figure == "connect 20.2 ms, no TLS"
-    assert verdicts.connecting(timings(tls)).figure == "connect 20.2 ms, TLSv1.3 41.0 ms"
+    assert verdicts.connecting([dead]).verdict == "stop"
+    assert verdicts.connecting([dead, plain]).figure == "connect 20.2 ms, no TLS"
+    assert verdicts.connecting([tls]).figure == "connect 20.2 ms, TLSv1.3 41.0 ms"
+
+
+def test_a_connection_to_sshd_is_not_asked_for_tls() -> None:
+    said = verdicts.connecting([Timed(address="10.0.0.3", connect_ms=20.2)], tls=False)
+    assert said.figure == "connect 20.2 ms, to sshd"
 
 
 def test_the_copy_in_time_or_not() -> None:

@@ -14,7 +14,7 @@ import pytest
 from checks.network.remote import walk as walks
 from checks.network.remote.probes import Probes
 from checks.network.remote.replies import HOP, TARGET, Reply
-from checks.network.remote.walk import Sent, Walk, discover, round_trip_ms
+from checks.network.remote.walk import Sent, Walk, discover, fill, round_trip_ms
 
 FAR = "10.0.0.99"
 
@@ -22,16 +22,16 @@ FAR = "10.0.0.99"
 class MadeUp:
     """A road of so many hops to the target; some are silent, some lose their first probes."""
 
-    name = "made up"
-
     def __init__(
         self,
         length: int,
         *,
+        name: str = "made up",
         silent: Collection[int] = (),
         loses: Mapping[int, int] = MappingProxyType({}),
         says: Mapping[int, str] = MappingProxyType({}),
     ) -> None:
+        self.name = name
         self.length, self.silent, self.loses, self.says = length, silent, loses, says
         self.sent: Counter[int] = Counter()
 
@@ -135,6 +135,65 @@ def test_a_road_that_becomes_shorter_is_noticed(ready: selectors.BaseSelector) -
     road.length = 3
     walk.send(3)
     assert walk.length == 3
+
+
+def filled(
+    walk: Walk, other: MadeUp, ready: selectors.BaseSelector, *, with_target: bool = False
+) -> list[str]:
+    """The kind of probe that each hop is probed with in the end."""
+    ttls = walk.silent(with_target=with_target)
+    fill(walk, cast("Probes", other), ttls, lambda ttl, reply: None)
+    return [walk.mode(ttl) for ttl in range(1, (walk.length or 0) + 1)]
+
+
+def test_a_silent_hop_that_answers_to_another_kind_is_probed_by_that(
+    ready: selectors.BaseSelector,
+) -> None:
+    road, other = MadeUp(5, silent={2, 4}), MadeUp(5, silent={4}, name="other")
+    walk = walked(road, ready)
+    assert filled(walk, other, ready) == ["made up", "other", "made up", "made up", "made up"]
+    assert set(other.sent) == {2, 4}
+    walk.begin()
+    for ttl in (1, 2, 4):
+        walk.send(ttl)
+    walk.listen_out()
+    shown = [walk.hops[ttl].shown(is_target=False) for ttl in (1, 2, 4)]
+    assert [(one["sent"], one["received"]) for one in shown] == [(1, 1), (1, 1), (1, 0)]
+    assert shown[1]["address"] == "10.0.0.2"
+
+
+def test_what_answers_as_something_else_is_not_that_hop(ready: selectors.BaseSelector) -> None:
+    walk = walked(MadeUp(4, silent={3}), ready)
+    shorter = MadeUp(3, name="other")
+    assert filled(walk, shorter, ready) == ["made up"] * 4
+    assert walk.length == 4
+    assert not walk.hops[3].addresses
+
+
+def test_the_target_is_asked_by_another_kind_where_its_port_is_spared(
+    ready: selectors.BaseSelector,
+) -> None:
+    walk = walked(MadeUp(3), ready)
+    assert walk.last(without_target=True) == 2
+    assert filled(walk, MadeUp(3, name="other"), ready, with_target=True)[-1] == "other"
+    assert walk.last(without_target=True) == 3
+
+
+def test_a_target_that_answers_to_no_other_kind_stays_spared(ready: selectors.BaseSelector) -> None:
+    walk = walked(MadeUp(3), ready)
+    dumb = MadeUp(3, silent={3}, name="other")
+    assert filled(walk, dumb, ready, with_target=True) == ["made up"] * 3
+    assert walk.last(without_target=True) == 2
+    assert walk.answered[3].kind == TARGET
+
+
+def test_a_road_that_is_silent_to_the_other_kind_too_is_soon_left_alone(
+    ready: selectors.BaseSelector,
+) -> None:
+    walk = walked(MadeUp(12, silent=set(range(2, 12))), ready)
+    dumb = MadeUp(12, silent=set(range(1, 13)), name="other")
+    filled(walk, dumb, ready)
+    assert set(dumb.sent) == {2, 3, 4, 5}
 
 
 def test_the_kernels_time_counts_where_it_can_be_true() -> None:

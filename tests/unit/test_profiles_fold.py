@@ -139,7 +139,7 @@ def test_a_recorded_night_folds_to_what_happened() -> None:
     assert [step.id for step in night.running()] == ["copied@new/d"]
     assert [end.loose_end for end in night.open_loose_ends()] == [SLOT_END]
     assert ("replication", "old") in night.confirmed
-    assert night.current_phase() == "servers"
+    assert night.current_phase() == "preflight", "what was passed over wants nothing"
     assert len(night.told) == 13
 
 
@@ -219,3 +219,38 @@ def test_a_secret_is_wanted_until_its_server_was_seen() -> None:
     assert fold(numbered(asked)).secrets_wanted == {"old": asked.prompt}
     assert fold(numbered(asked, seen)).secrets_wanted == {}
     assert fold(numbered(ev.NightEnded(report="r"))).ended
+
+
+# Logs, and looks that were cut short
+
+
+def log_said(text: str, **more: Any) -> ev.LogSaid:
+    return ev.LogSaid(server="old", severity="WARNING", text=text, **more)
+
+
+def test_a_log_is_kept_with_the_run_of_its_step_also_when_it_comes_late() -> None:
+    began, ended = ev.StepBegan(step="a"), ev.StepEnded(step="a", outcome="done")
+    night = fold([began, log_said("one", step="a"), ended, log_said("two", step="a")])
+    assert [said.text for said in night.state_of("a").log] == ["one", "two"]
+    night.apply(began)
+    assert night.state_of("a").log == []
+
+
+def test_a_log_of_an_attempt_is_the_stretchs() -> None:
+    armed = ev.Armed(attempt=2, direction="forward", roles=(), may_still_write=(), deadline_s=1.0)
+    night = fold([log_said("early", attempt=1), armed, log_said("of another", attempt=1)])
+    night.apply(log_said("its own", attempt=2))
+    assert night.stretch is not None
+    assert [said.text for said in night.stretch.log] == ["its own"]
+    assert night.states == {}
+
+
+def test_a_look_that_was_cut_short_is_none() -> None:
+    looked = [ev.ChecksBegan(phase="network"), ev.ChecksEnded(phase="network", duration_ms=1.0)]
+    cut = [looked[0], ev.ChecksEnded(phase="network", duration_ms=1.0, cut_short="cancelled")]
+    assert "network" in fold(looked).looked
+    night = fold([*looked, *cut])
+    assert night.looking == set() and night.looked == {}
+    killed = fold([*looked, looked[0], ev.EngineStarted(pid=1, resumed=True)])
+    assert killed.looking == set() and killed.looked == {}
+    assert not killed.phase_done("network")

@@ -311,7 +311,10 @@ def test_a_tunnel_needs_a_host_to_lead_to(tmp_path: Path) -> None:
         "13: destination.by_tunnel: expected a host reached by ssh, found none: "
         "there is nowhere to tunnel to"
     )
-    assert read_of(text + '[destination.host]\nkind = "ssh"\nssh = "db2"\n', tmp_path)
+    hosted = text + '[destination.host]\nkind = "ssh"\nssh = "db2"\n'
+    assert read_of(hosted, tmp_path)
+    said = only_problem(hosted.replace('address = "db2', 'address = "/run/db2'), tmp_path)
+    assert "destination.address" in said and "a tunnel leads to a port" in said
 
 
 TUNNEL = """

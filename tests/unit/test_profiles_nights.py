@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import stat
 import tempfile
+import time
 from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -16,6 +19,7 @@ from profiles.journal import Journal
 from profiles.nights import (
     NightFolder,
     clear_socket,
+    make_socket_path,
     new_night,
     socket_path,
     the_live_night,
@@ -134,36 +138,86 @@ def long_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_long_path_has_its_socket_in_a_short_private_folder(
     long_folder: Path, tmp_path: Path
 ) -> None:
-    path = socket_path(long_folder)
+    path = make_socket_path(long_folder)
     assert path.parent.parent == tmp_path
     assert mode(path.parent) == 0o700
-    assert socket_path(long_folder) == path
+    assert make_socket_path(long_folder) == socket_path(long_folder) == path
     assert socket_path(long_folder.with_name("ö" * 60)) != path
 
 
+def test_looking_for_an_engine_leaves_nothing(long_folder: Path, tmp_path: Path) -> None:
+    assert not socket_path(long_folder).parent.exists()
+    clear_socket(long_folder)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_of_a_socket_is_left(long_folder: Path, tmp_path: Path) -> None:
-    socket_path(long_folder).touch()
+    make_socket_path(long_folder).touch()
     clear_socket(long_folder)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_folder_of_a_night_outlives_its_socket() -> None:
     with tempfile.TemporaryDirectory() as name:
-        socket_path(Path(name)).touch()
+        make_socket_path(Path(name)).touch()
         clear_socket(Path(name))
         assert list(Path(name).iterdir()) == []
 
 
 def test_a_short_folder_that_others_may_use_is_refused(long_folder: Path) -> None:
-    socket_path(long_folder).parent.chmod(0o755)
-    with pytest.raises(EngineError, match="it is not a private folder of this user"):
-        socket_path(long_folder)
+    make_socket_path(long_folder).parent.chmod(0o755)
+    for asked in (socket_path, make_socket_path):
+        with pytest.raises(EngineError, match="it is not a private folder of this user"):
+            asked(long_folder)
 
 
 def test_a_short_folder_that_is_a_link_is_refused(long_folder: Path, tmp_path: Path) -> None:
-    short = socket_path(long_folder).parent
+    short = make_socket_path(long_folder).parent
     short.rmdir()
     (tmp_path / "elsewhere").mkdir(mode=0o700)
-    short.symlink_to("elsewhere")
-    with pytest.raises(EngineError, match="it is not a private folder of this user"):
-        socket_path(long_folder)
+    for target in ("elsewhere", "nowhere"):
+        short.symlink_to(target)
+        for asked in (socket_path, make_socket_path):
+            with pytest.raises(EngineError, match="it is not a private folder of this user"):
+                asked(long_folder)
+        short.unlink()
+
+
+A_DAY_AGO = time.time() - 86400
+
+
+def left_by(folder: Path, digits: str, *, bound: bool = True) -> Path:
+    """What an engine that was killed leaves: a folder, and a socket nobody listens on."""
+    short = folder / f"nightferry-{os.geteuid()}-{digits * 16}"
+    short.mkdir(mode=0o700)
+    if bound:
+        with socket.socket(socket.AF_UNIX) as line:
+            line.bind(str(short / "engine.sock"))
+    os.utime(short, (A_DAY_AGO, A_DAY_AGO))
+    return short
+
+
+def test_what_killed_engines_left_goes_with_the_next_one(long_folder: Path, tmp_path: Path) -> None:
+    left_by(tmp_path, "a")
+    left_by(tmp_path, "b", bound=False)
+    path = make_socket_path(long_folder)
+    assert list(tmp_path.iterdir()) == [path.parent]
+
+
+def test_only_what_is_dead_and_ours_goes(long_folder: Path, tmp_path: Path) -> None:
+    live, young = left_by(tmp_path, "a", bound=False), left_by(tmp_path, "b")
+    open_to_all, full, other = (left_by(tmp_path, digit) for digit in "cde")
+    os.utime(young)
+    open_to_all.chmod(0o755)
+    (full / "something").touch()
+    os.utime(full, (A_DAY_AGO, A_DAY_AGO))
+    other = other.rename(tmp_path / f"nightferry-{os.geteuid()}-mine")
+    link = tmp_path / f"nightferry-{os.geteuid()}-{'f' * 16}"
+    link.symlink_to(other)
+    with socket.socket(socket.AF_UNIX) as line:
+        line.bind(str(live / "engine.sock"))
+        line.listen()
+        os.utime(live, (A_DAY_AGO, A_DAY_AGO))
+        make_socket_path(long_folder)
+    assert (live / "engine.sock").exists()
+    assert all(one.exists() for one in (young, open_to_all, full / "something", other, link))

@@ -176,3 +176,22 @@ def test_a_night_that_only_began_has_a_report_too() -> None:
 
 def test_no_secret_comes_through(page: str) -> None:
     assert "hunter2" not in page
+
+
+def test_what_the_logs_said_stands_below_the_step_and_the_pause() -> None:
+    text = report(
+        [
+            ev.StepBegan(step="slot@old"),
+            ev.StepEnded(step="slot@old", outcome="done", evidence="it exists"),
+            ev.LogSaid(step="slot@old", server="old", severity="WARNING", text="a | PASSWORD 'x'"),
+            ev.Armed(attempt=1, direction="forward", roles=(), may_still_write=(), deadline_s=10.0),
+            ev.LogSaid(attempt=1, server="new", severity="FATAL", text="terminating"),
+        ]
+    )
+    lines = text.splitlines()
+    at = next(at for at, line in enumerate(lines) if line.endswith("| it exists |"))
+    said = "| in the log of old meanwhile | slot@old | WARNING |"
+    assert lines[at + 1].startswith(said)
+    assert lines[at + 1].endswith("| a \\| PASSWORD '••••' |")
+    [pause] = [line for line in lines if "in the log of new meanwhile: terminating" in line]
+    assert pause.startswith("| 1 |") and "| FATAL |" in pause

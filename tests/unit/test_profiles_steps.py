@@ -209,3 +209,10 @@ def test_what_settles_a_loan_is_its_undo() -> None:
 
 def test_an_undo_that_only_a_person_can_do_is_done_by_hand() -> None:
     assert settling(a_loan(Words(text="Take the line out."))).by_hand
+
+
+def test_a_diff_can_be_journalled_whatever_the_file_holds() -> None:
+    """It happened: a comment in Latin-1 beside an edit ended the engine."""
+    text = unified("# caf\udce9\na\n", "# caf\udce9\nb\n", "/f")
+    assert text.splitlines()[3:] == [" # caf�", "-a", "+b"]
+    assert text.encode()

@@ -119,7 +119,7 @@ def test_programs_that_cannot_be_run_where_they_are_are_copied_with_their_librar
     libraries = package.with_name(f"{binaries.PACKAGE}.libs")
     libraries.mkdir()
     (libraries / "libpq.so").touch()
-    monkeypatch.setattr(binaries, "can_run", lambda program: False)
+    monkeypatch.setattr(binaries, "can_run", lambda program, ground: False)
     found = {major: package / name / "bin" for major, name in binaries.FOLDERS.items()}
     copied = binaries.runnable(found, tmp_path / "box")
     assert (copied[18] / "postgres").read_text() == binaries.FOLDERS[18]
@@ -148,7 +148,7 @@ def test_a_fetched_pooler_is_copied_where_it_can_be_run_and_only_once(
     (fetched / "lib").mkdir(parents=True)
     (fetched / "pgbouncer").write_text("program")
     monkeypatch.setattr(pooler, "installed", lambda: None)
-    monkeypatch.setattr(pooler, "can_run", lambda path, libraries: False)
+    monkeypatch.setattr(pooler, "can_run", lambda path, libraries, ground: False)
     monkeypatch.setattr(debian, "available", lambda: "")
     monkeypatch.setattr(debian, "fetch", lambda folder: fetched)
     program, why = pooler.obtain(tmp_path / "box")
@@ -161,7 +161,7 @@ def test_a_fetched_pooler_is_copied_where_it_can_be_run_and_only_once(
 def test_programs_that_can_be_run_stay_where_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(binaries, "can_run", lambda program: True)
+    monkeypatch.setattr(binaries, "can_run", lambda program, ground: True)
     found = {16: tmp_path / "16", 18: tmp_path / "18"}
     assert binaries.runnable(found, tmp_path / "box") is found
     assert not (tmp_path / "box").exists()
@@ -224,11 +224,13 @@ def test_socket_paths_are_short_enough() -> None:
 
 def test_the_poolers_file_has_two_pools_in_transaction_mode(tmp_path: Path) -> None:
     folder = tmp_path / "pooler"
-    config = pooler.configure(folder, 6432, 5432, {"app": 'a"b', pooler.ADMIN: "x"})
+    ways = pooler.Ways(5432, server="10.77.1.2", port=6432, listen=("127.0.0.1", "10.77.4.2"))
+    config = pooler.configure(folder, ways, {"app": 'a"b', pooler.ADMIN: "x"})
     parsed = ConfigParser(interpolation=None)
     parsed.read_string(config.read_text())
     assert list(parsed["databases"]) == ["shop_admin", "shop"]
-    assert "port=5432" in parsed["databases"]["shop"]
+    assert "host=10.77.1.2 port=5432" in parsed["databases"]["shop"]
+    assert parsed["pgbouncer"]["listen_addr"] == "127.0.0.1, 10.77.4.2"
     assert parsed["pgbouncer"]["pool_mode"] == "transaction"
     assert "server_login_retry" not in parsed["pgbouncer"]
     assert (folder / "userlist.txt").read_text() == '"app" "a""b"\n"pooladmin" "x"\n'

@@ -22,6 +22,7 @@ from checks.facts import (
     TableSequence,
 )
 from profiles import events as ev
+from profiles.errors import HostError
 from profiles.events import Sampled
 from profiles.findings import Finding
 from profiles.fold import Night, fold
@@ -35,12 +36,14 @@ from profiles.profile import (
     Login,
     PgBouncer,
     Profile,
+    ReplicationTunnel,
     Server,
+    SshHost,
 )
-from profiles.steps import FileEdit, Sql, Step, Words, shown
+from profiles.steps import FileEdit, LooseEnd, Sql, Step, Words, shown
 from routes import postgres_logical
 from routes.gates import Behind
-from routes.given import Given
+from routes.given import Given, TunnelGiven
 from routes.route import ROUTES, route_of
 
 CLIENT = Login(user="app")
@@ -225,6 +228,69 @@ def test_the_runbook_of_the_replication() -> None:
     assert "LOCALE_PROVIDER icu ICU_LOCALE 'de-CH'" in said["database"]
 
 
+def through_a_tunnel(*findings: Finding, server_address: str | None = "10.0.0.1") -> Given:
+    profile = msgspec.structs.replace(
+        ALL.profile,
+        source=msgspec.structs.replace(
+            ALL.profile.source,
+            tls="verify-full",
+            seen_from_destination=None,
+            replication_tunnel=ReplicationTunnel(
+                login="ferry@db1", login_port=2222, comes_from="192.0.2.9", local_port=7000
+            ),
+        ),
+        destination=msgspec.structs.replace(ALL.profile.destination, host=SshHost(ssh="db2")),
+    )
+    server = msgspec.structs.replace(FACTS.source, address=server_address)
+    return given(
+        profile=profile,
+        facts=msgspec.structs.replace(FACTS, source=server),
+        findings=findings,
+        folder=Path("/state/shop-20260301-0500-abcd"),
+        tunnel=TunnelGiven("process", "ssh-ed25519 AAAA"),
+    )
+
+
+def test_replication_through_a_tunnel() -> None:
+    steps = postgres_logical.replicate(through_a_tunnel())
+    assert kinds(steps)[:3] == ["hba", "tunnel", "role"]
+    by_kind = dict(zip(kinds(steps), steps, strict=True))
+    said = {kind: "\n".join(shown(it) for it in step.commands) for kind, step in by_kind.items()}
+    assert "-L 127.0.0.1:7000:10.0.0.1:5432 ferry@db1" in said["tunnel"]
+    assert "[db1]:2222 ssh-ed25519 AAAA" in said["tunnel"]
+    assert 'permitopen="10.0.0.1:5432",from="192.0.2.9"' in said["tunnel"]
+    assert "Compression" not in said["tunnel"]
+    assert "hostssl shop nightferry_repl 10.0.0.1/32" in said["hba"]
+    assert "hostssl shop postgres 10.0.0.1/32" in said["hba"]
+    for kind in ("subscription", "schema"):
+        assert "host=10.0.0.1 port=7000 hostaddr=127.0.0.1" in said[kind]
+        assert "sslmode=verify-full" in said[kind]
+    assert by_kind["tunnel"].holds[-1].answer == FACTS.source.system_identifier
+    assert by_kind["schema"].leaves is not None
+
+
+def test_a_source_that_is_reached_by_its_socket_is_still_tunnelled_to() -> None:
+    steps = postgres_logical.replicate(through_a_tunnel(server_address=None))
+    said = "\n".join(shown(it) for step in steps[:2] for it in step.commands)
+    assert "127.0.0.1:7000:127.0.0.1:5432" in said
+    assert "nightferry_repl 127.0.0.1/32" in said
+
+
+def test_a_tunnel_is_compressed_where_the_road_wants_it() -> None:
+    wanted = wants("tunnel", "Compression yes", "new")
+    slow = through_a_tunnel(wanted)
+    step = postgres_logical.replicate(slow)[1]
+    assert "-o Compression=yes" in shown(step.commands[0])
+    assert postgres_logical.preflight(slow) == []
+
+
+def test_without_a_way_to_the_source_nothing_is_dumped() -> None:
+    source = msgspec.structs.replace(ALL.profile.source, by_tunnel=True, host=SshHost(ssh="db1"))
+    profile = msgspec.structs.replace(ALL.profile, source=source)
+    with pytest.raises(HostError, match="Name the host of new"):
+        postgres_logical.replicate(given(profile=profile))
+
+
 def test_without_materialised_views_nothing_fills_them() -> None:
     facts = msgspec.structs.replace(FACTS, materialized_views=())
     assert "matviews" not in kinds(postgres_logical.replicate(given(facts=facts)))
@@ -315,19 +381,40 @@ def test_a_loan_that_was_given_back_is_made_anew() -> None:
     assert postgres_logical.steps("cutover", now)[0].undone[0].answer == "7"
 
 
+def lasts_longest(step: Step) -> bool:
+    return step.id in ("tunnel@new", "schema@new/shop")
+
+
 def test_what_is_left_is_settled_in_the_order_that_works() -> None:
     loans = [
         step
         for step in (*postgres_logical.replicate(ALL), *postgres_logical.cut_over(ALL))
         if step.leaves is not None
     ]
+    loans += [
+        step for step in postgres_logical.replicate(through_a_tunnel()) if lasts_longest(step)
+    ]
     loans.append(postgres_logical.preflight(given(findings=[wants("wal_level", "logical")]))[0])
     steps = postgres_logical.steps("aftercare", given(POOL, night=lent(*reversed(loans))))
     order = kinds(steps)
     assert order[0] == "undo-subscription"
-    assert order[-4:] == ["undo-slot", "undo-publication", "undo-role", "undo-hba"]
+    assert order[-5:] == [
+        *("undo-tunnel", "undo-slot", "undo-publication", "undo-role", "undo-hba")
+    ]
     assert sorted(order) == sorted(f"undo-{kind}" for kind in kinds(loans))
     assert postgres_logical.settle(given(night=lent(*loans, settled=True))) == []
+
+
+def test_what_is_for_the_copy_alone_is_settled_in_the_checklist_before_the_pause() -> None:
+    loose = LooseEnd(
+        id="x@new", server="new", what="x = off", settled_by="undo-x@new", before_traffic=True
+    )
+    night = lent(Step(id="x@new", phase="tuning", title="Set x", leaves=loose))
+    steps = postgres_logical.steps("cutover", given(POOL, night=night))
+    (settling,) = [step for step in steps if step.settles == "x@new"]
+    assert (settling.id, settling.phase, settling.paused) == ("undo-x@new", "cutover", False)
+    assert steps.index(settling) < next(at for at, step in enumerate(steps) if step.paused)
+    assert [step.id for step in postgres_logical.settle(given(night=night))] == ["undo-x@new"]
 
 
 def test_the_route_of_a_profile() -> None:

@@ -34,6 +34,7 @@ def test_the_key_may_forward_to_the_database_and_nothing_else() -> None:
     )
     permit = units.permit(UNIT)
     assert (permit.host, permit.fills) == ("old", ("public_key",))
+    assert permit.as_user == units.forbid(UNIT).as_user == "ferry"
     assert '"192.0.2.7" {public_key}' in permit.line
 
 
@@ -42,13 +43,32 @@ def test_the_tunnel_listens_on_the_loopback_address_alone() -> None:
     assert "-L 127.0.0.1:15432:[::1]:5432 ferry@db1.example.org" in line
     assert "-o StrictHostKeyChecking=yes" in line
     assert "-o Ciphers=aes128-gcm@openssh.com," in line
+    assert "Compression" not in line
+    assert "-o Compression=yes" in units.make(dataclasses.replace(UNIT, compressed=True)).line
+
+
+def test_the_source_is_known_as_the_destination_calls_it() -> None:
+    assert units.known_as("a@db1", 22, "ssh-ed25519 A") == "db1 ssh-ed25519 A"
+    assert units.known_as("a@db1", 2222, "ssh-ed25519 A") == "[db1]:2222 ssh-ed25519 A"
+    assert units.known_as("a@::1", 22, "ssh-rsa A") == "::1 ssh-rsa A"
+
+
+@pytest.mark.parametrize("night", ["shop-20260301-0500-abcd", "Größe & co", "x" * 300, "-"])
+def test_a_nights_name_makes_a_units(night: str) -> None:
+    made = dataclasses.replace(UNIT, name=units.name_of(night))
+    assert made.name.startswith("nightferry-")
+    assert len(made.name) < 80
 
 
 @pytest.mark.parametrize("keeper", KEEPERS)
 def test_every_line_is_one_that_a_shell_understands(keeper: Keeper) -> None:
     commands = [units.make(UNIT), units.public_key(UNIT), units.permit(UNIT), units.forbid(UNIT)]
     commands += [units.start(UNIT, keeper), units.stop(UNIT, keeper), units.remove(UNIT)]
-    for evidence in (units.runs(UNIT, keeper), units.is_stopped(UNIT, keeper)):
+    commands.append(units.arrives(UNIT, "/usr/a folder"))
+    for evidence in (
+        *(units.runs(UNIT, keeper), units.is_stopped(UNIT, keeper)),
+        *(units.is_permitted(UNIT), units.is_forbidden(UNIT), units.is_removed(UNIT)),
+    ):
         assert isinstance(evidence.ask, Shell)
         commands.append(evidence.ask)
     for command in commands:

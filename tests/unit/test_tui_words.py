@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from profiles import events as ev
 from profiles.fold import Night, fold
-from tests.tui import scenes
+from tests.tui import gallery, scenes
 from tests.tui.recorded import START, numbered
 from tui.words import checklist, detail, figures, header, journal, lag, places, rail, rows
 from tui.words.text import Span, cell, clip, cut, fill, line, plain, shorten, text_of, width, wrap
@@ -208,7 +208,7 @@ def test_the_rail_shrinks_to_marks_and_numbers() -> None:
     view = view_of(scenes.loose_ends())
     wide = [plain(each) for each in rail.rail(view, "aftercare", narrow=False)]
     assert "✓  7 Replication setup" in wide
-    assert "?  5 Host tuning" in wide
+    assert "   5 Host tuning" in wide
     assert "▸ 11 Aftercare" in wide
     assert "loose ends 3" in wide
     narrow = rail.rail(view, "aftercare", narrow=True)
@@ -231,8 +231,8 @@ def test_findings_stand_worst_first() -> None:
 
 
 @pytest.mark.parametrize("cells", [49, 70, 74, 110])
-@pytest.mark.parametrize("scene", list(scenes.SCENES.values()))
-def test_no_row_is_wider_than_the_list(scene: scenes.Scene, cells: int) -> None:
+@pytest.mark.parametrize("scene", list(gallery.SCENES.values()))
+def test_no_row_is_wider_than_the_list(scene: gallery.Scene, cells: int) -> None:
     night = night_of(scene.events())
     listed = [
         *checklist.rows(night, cells),
@@ -308,7 +308,7 @@ def test_arming_names_who_may_still_write_and_what_is_asked_again() -> None:
 
 def test_the_forecast_says_never_when_less_is_applied_than_written() -> None:
     slow = ev.Sampled(behind_bytes=9, write_rate=5.0, apply_rate=4.0)
-    assert lag.forecast(slow) == "never at this rate: applies less than is written"
+    assert lag.forecast(slow) == "never at this rate"
     assert lag.forecast(ev.Sampled(behind_bytes=9, caught_up_in_s=240.0)) == "in 4 min"
     assert lag.forecast(ev.Sampled(behind_bytes=0, caught_up_in_s=0.0)) == "now"
     assert lag.forecast(ev.Sampled()) == "–"
@@ -324,3 +324,35 @@ def test_every_kind_of_event_has_a_line_of_its_own() -> None:
 
 def test_a_span_of_no_text_draws_nothing() -> None:
     assert width(line("", Span("a"))) == 1
+
+
+# What a log said
+
+
+def test_what_the_logs_said_stands_beside_its_step_by_mark_and_word() -> None:
+    night = night_of(scenes.logged())
+    copy = night.steps["copy@db-new/orders"]
+    listed = {row.key: row.line for row in rows.phase_rows(night, "replication", 76)}
+    said = plain(listed[copy.id])
+    assert "✗ 2 in the logs · " in said and width(listed[copy.id]) <= 76
+    assert [span.tone for span in listed[copy.id] if "in the logs" in span.text] == ["stop"]
+    lines = text_of(detail.step_lines(night, copy, 60)).splitlines()
+    at = lines.index("in the log of db-old meanwhile")
+    assert lines[at + 1] == "  ! WARNING  there is no transaction in progress"
+    assert lines[at + 2] == "in the log of db-new meanwhile"
+    assert lines[at + 3].startswith("  ✗ ERROR  duplicate key value")
+    assert lines[at + 4].startswith(" " * 11)
+    assert all(len(each) <= 60 for each in lines)
+    newest = [plain(each) for each in journal.journal_lines(night, 200)][-2:]
+    assert newest[0].endswith("log           db-old: WARNING: there is no transaction in progress")
+
+
+def test_of_a_pause_the_logs_speak_for_all_of_it() -> None:
+    said = ev.LogSaid(attempt=1, server="db-old", severity="WARNING", text="terminating")
+    night = night_of([*scenes.paused(), said])
+    listed = [plain(row.line) for row in checklist.rows(night, 76)]
+    [heading] = [each for each in listed if "While writes are paused" in each]
+    assert "! 1 in the logs · armed" in heading
+    for step in checklist.parts(night).paused:
+        assert "! WARNING  terminating" in text_of(detail.step_lines(night, step, 76))
+    assert sum("in the logs" in each for each in listed) == 1

@@ -20,14 +20,16 @@ class NetworkScreen(PhaseScreen):
     PHASE = "network"
     CSS_PATH = "network.tcss"
     HELP_WORDS = (
-        "Probes the road from the destination's host to the source's database port, as mtr does, "
-        "once a second a hop; then packet size, names, connections, and what the road carries. "
-        "Needs python3 on the host and no root. Loss counts where it goes on to the source; a "
+        "Probes the road from the destination's host to where it reaches the source, as mtr does, "
+        "once a second a hop; then packet size, names, connections, and what the road carries; "
+        "last the roads from this machine to both servers, which d shows. "
+        "Needs python3 on the host and no root. Loss counts where it goes on to the target; a "
         "router that answers only some probes loses nothing. No setting is changed; while the "
         "throughput is measured, a port is open on the source's host for those who know a token."
     )
     _jitter = False
     _frozen: Probed | None = None
+    _direction: tuple[str, str] = ("", "")
 
     def body(self) -> Iterator[Lines]:
         """The road above the list."""
@@ -41,13 +43,16 @@ class NetworkScreen(PhaseScreen):
 
     @property
     def probed(self) -> Probed | None:
-        """The probe that is shown."""
-        return self._frozen or self.night.probed
+        """The probe that is shown: of the road that replication takes, unless d chose another."""
+        roads = self.night.roads
+        first = next(iter(roads.values()), None)
+        return self._frozen or roads.get(self._direction, first)
 
     def draw(self) -> None:
         """The hops first."""
         panel, probed = self.panels["road"], self.probed
-        panel.border_title = network.title(probed, frozen=self._frozen is not None)
+        frozen = self._frozen is not None
+        panel.border_title = network.title(self.night, probed, panel.cells, frozen=frozen)
         lines = network.road(self.night, probed, panel.cells, jitter=self._jitter)
         panel.styles.height = len(lines) + panel.gutter.height
         panel.show(lines)
@@ -62,8 +67,9 @@ class NetworkScreen(PhaseScreen):
         return [
             first,
             Offer("j", jitter, self.toggle_jitter, area="view"),
-            Offer("w", "Write to files", self.write, nothing, area="view"),
+            Offer("d", "Direction", self.turn, self._why_not_turn(), area="view"),
             Offer("f", freeze, self.freeze, nothing, area="view"),
+            Offer("w", "Write to files", self.write, nothing, area="view"),
             *rest,
         ]
 
@@ -72,9 +78,22 @@ class NetworkScreen(PhaseScreen):
         self._jitter = not self._jitter
         self.redraw()
 
+    def turn(self) -> None:
+        """The next road, from another machine or to another server."""
+        probed, known = self.probed, [*self.night.roads]
+        if probed is not None:
+            at = known.index((probed.origin, probed.target))
+            self._direction = known[(at + 1) % len(known)]
+        self.redraw()
+
+    def _why_not_turn(self) -> str:
+        if self._frozen:
+            return "it is frozen; f goes on"
+        return "" if len(self.night.roads) > 1 else "no other road was probed"
+
     def freeze(self) -> None:
         """Keep showing what is shown now, or go on with what is newest."""
-        self._frozen = None if self._frozen else self.night.probed
+        self._frozen = None if self._frozen else self.probed
         self.redraw()
 
     def write(self) -> None:
@@ -82,12 +101,11 @@ class NetworkScreen(PhaseScreen):
         folder, probed = self.window.folder, self.probed
         if folder is None or probed is None:
             return
-        papers = network.on_paper(probed, self.night.findings_of(self.PHASE))
+        papers = network.on_paper(self.night, probed)
         try:
-            for ending, text in papers.items():
-                write_whole(folder / f"network.{ending}", text.encode())
+            for name, text in papers.items():
+                write_whole(folder / name, text.encode())
         except OSError as error:
             self.tell(f"Nothing is written to {folder}: {error.strerror}", trouble=True)
         else:
-            names = ", ".join(f"network.{ending}" for ending in papers)
-            self.tell(f"Written to {folder}: {names}")
+            self.tell(f"Written to {folder}: {', '.join(papers)}")

@@ -110,12 +110,16 @@ class Choose(ModalScreen[str | None]):
 
 
 class Page(ModalScreen[str | None]):
-    """A page to read and scroll: help, an error. ``y`` gives back that it is to be copied."""
+    """A page to read and scroll: help, an error. ``y`` gives back that it is to be copied.
 
-    def __init__(self, title: str, lines: Sequence[Line]) -> None:
+    With ``take``, which says what enter does, enter gives that back.
+    """
+
+    def __init__(self, title: str, lines: Sequence[Line], *, take: str = "") -> None:
         super().__init__()
         self._title = title
         self._lines = lines
+        self._take = take
 
     def compose(self) -> ComposeResult:
         """The page in a scrolled panel, with its title in the border."""
@@ -123,7 +127,8 @@ class Page(ModalScreen[str | None]):
         panel.border_title = drawn(self._title, Lines.glyphs)
         with Vertical(classes="dialog wide"):
             yield panel
-            yield Static("esc back   y copy", classes="dialog-keys", markup=False)
+            keys = f"enter {self._take}   esc back" if self._take else "esc back   y copy"
+            yield Static(drawn(keys, Lines.glyphs), classes="dialog-keys", markup=False)
 
     def on_mount(self) -> None:
         """The page is drawn once it has a size."""
@@ -135,7 +140,8 @@ class Page(ModalScreen[str | None]):
         """Leave by esc, q or enter."""
         if event.key in ("escape", "q", "enter", "y"):
             event.stop()
-            self.dismiss("copy" if event.key == "y" else None)
+            taken = {"y": "copy", "enter": self._take or None}
+            self.dismiss(taken.get(event.key))
 
 
 def error_lines(text: str) -> list[Line]:

@@ -15,6 +15,7 @@ from tui.words.rows import (
     Row,
     finding_row,
     heading,
+    logged_span,
     numbered,
     title_cells,
     worst_first,
@@ -54,7 +55,8 @@ def rows(night: Night, cells: int) -> list[Row]:
     listed = [*found, heading("Before the pause", "", cells)]
     listed += [_gate_row(gate, cells, titles) for gate in night.gates.values()]
     listed += numbered(night, before, cells, titles)
-    listed.append(heading("While writes are paused", _terms(night), cells))
+    heard = logged_span(night.stretch.log if night.stretch is not None else [])
+    listed.append(heading("While writes are paused", _terms(night), cells, heard))
     listed += numbered(night, paused, cells, titles, len(before) + 1)
     listed.append(heading("After", "", cells))
     return [*listed, *numbered(night, after, cells, titles, len(before) + len(paused) + 1)]

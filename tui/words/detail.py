@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+
+from profiles.events import LogSaid
 from profiles.findings import Finding
 from profiles.fold import Night, StepState
 from profiles.steps import Command, FileEdit, Step, diff, shown, where
 from tui.words import figures
-from tui.words.marks import step_word, verdict
-from tui.words.rows import finding_key
+from tui.words.marks import severity, step_word, verdict
+from tui.words.rows import finding_key, logged
 from tui.words.text import Line, Span, labelled, line, wrap
 
 
@@ -35,7 +40,8 @@ def finding_lines(night: Night, finding: Finding, cells: int) -> list[Line]:
 def step_lines(night: Night, step: Step, cells: int) -> list[Line]:
     """What became of it, what it risks, every command as it will run, how it is proven."""
     state = night.state_of(step.id)
-    lines = [*_outcome(state, cells), *labelled("why", step.why, cells)]
+    lines = [*_outcome(state, cells), *log_lines(logged(night, step), cells)]
+    lines += labelled("why", step.why, cells)
     if step.danger:
         names = ", ".join(step.servers)
         typed = f" (confirmed by typing {names})" if names else ""
@@ -60,6 +66,27 @@ def _outcome(state: StepState, cells: int) -> list[Line]:
         return lines
     told = f"{word} in {figures.milliseconds(state.duration_ms)}"
     return labelled("now", f"{told}: {state.evidence}" if state.evidence else told, cells, "pass")
+
+
+def log_lines(said: Sequence[LogSaid], cells: int) -> list[Line]:
+    """What came into the servers' logs meanwhile, under the name of each server."""
+    lines: list[Line] = []
+    for server in dict.fromkeys(each.server or "" for each in said):
+        lines.append(line(Span(f"in the log of {server} meanwhile", "heading")))
+        for each in said:
+            if (each.server or "") == server:
+                lines += _log_entry(each, cells)
+    return lines
+
+
+def _log_entry(said: LogSaid, cells: int) -> list[Line]:
+    mark = severity(said.severity)
+    head = f"  {mark.text}  "
+    body = wrap(said.text, cells - cell_len(head)) or [line()]
+    blank = " " * cell_len(head)
+    return [
+        line(Span(head, mark.tone) if at == 0 else blank, *rest) for at, rest in enumerate(body)
+    ]
 
 
 def command_lines(command: Command, cells: int) -> list[Line]:

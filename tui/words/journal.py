@@ -6,6 +6,7 @@ from profiles import events as ev
 from profiles.fold import Night
 from profiles.phases import BY_ID
 from tui.words import figures
+from tui.words.marks import severity_tone
 from tui.words.text import Line, Span, Tone, clip, line
 
 
@@ -35,6 +36,9 @@ def _told(event: ev.Event) -> tuple[Tone, str, str]:
             sign = "" if event.ok else "✗ "
             answer = f" → {event.answer}" if event.answer else ""
             return "dim", "ran", f"{sign}{event.text}{answer}"
+        case ev.LogSaid():
+            tone = severity_tone([event.severity])
+            return tone, "log", f"{event.server}: {event.severity}: {event.text}"
         case ev.Found():
             found = event.finding
             return found.verdict, "found", f"{found.verdict}: {found.figure}"
@@ -93,12 +97,21 @@ def _told_of_the_stretch(event: ev.Event) -> tuple[Tone, str, str]:
         case ev.Sampled():
             behind = figures.size(event.behind_bytes)
             return "dim", "sample", f"behind {behind}, {figures.seconds(event.behind_s)}"
+        case ev.HostSampled():
+            return "dim", "host", event.trouble or _host(event)
         case ev.Probed():
             return "note", "probed", f"{event.origin} → {event.target}: {len(event.hops)} hops"
         case ev.UnknownEvent():
             return "unknown", "unknown", f"an event of another version: {event.was}"
         case _:
             return "dim", str(event.__struct_config__.tag), ""
+
+
+def _host(event: ev.HostSampled) -> str:
+    shares = (("busy", event.busy_percent), ("stolen", event.steal_percent))
+    words = [f"{share:.0f} % {what}" for what, share in shares if share is not None]
+    words += [] if event.await_ms is None else [f"{event.await_ms:.1f} ms a write"]
+    return f"{event.server}: {', '.join(words) or 'nothing to be seen'}"
 
 
 def _title(phase: str) -> str:

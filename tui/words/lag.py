@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from checks.host.cause import cause
 from profiles.events import GateRead, Sampled
 from profiles.fold import Night
 from tui.words import figures
@@ -25,6 +26,8 @@ def meter(night: Night, unit: Unit, cells: int, graph_rows: int) -> list[Line]:
     lines = [clip(each, cells) for each in _figures(night, newest)]
     if newest.trouble:
         lines += wrap(f"✗ {newest.trouble}", cells, "stop")
+    if why := cause(list(night.samples), night.pulses):
+        lines += wrap(f"! slowed by {why}", cells, "warn")
     lines += graph(list(night.samples), unit, cells, graph_rows)
     return [*lines, *gate_lines(night, cells)]
 
@@ -45,7 +48,7 @@ def _figures(night: Night, newest: Sampled) -> list[Line]:
 def _pair(name: str, figure: str, other: str, other_figure: str) -> Line:
     return line(
         Span(f" {name:<9}", "dim"),
-        Span(cell(figure, 26), "strong"),
+        Span(cell(figure, 23), "strong"),
         Span(f"{other:<14}", "dim"),
         Span(other_figure, "strong"),
     )
@@ -60,7 +63,7 @@ def forecast(newest: Sampled) -> str:
         return "–"
     if newest.write_rate is not None and newest.apply_rate is not None:
         slower = newest.apply_rate < newest.write_rate
-        return "never at this rate: applies less than is written" if slower else "not known yet"
+        return "never at this rate" if slower else "not known yet"
     return "not known yet"
 
 

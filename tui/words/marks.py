@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from profiles.findings import Verdict
 from profiles.fold import Night, StepState
 from profiles.phases import Phase
@@ -29,6 +31,8 @@ OUTCOME_WORDS = {
     "in-doubt": "in doubt",
     "undone": "undone",
 }
+SEVERITIES: dict[str, Verdict] = {"WARNING": "warn"}
+"""What a server calls it, where that is no error."""
 RUNNING = "●"
 CURSOR = "▸"
 
@@ -36,6 +40,18 @@ CURSOR = "▸"
 def verdict(of: Verdict) -> Span:
     """Mark and word of a verdict: ``✗ stop``."""
     return Span(f"{VERDICTS[of]} {of}", of)
+
+
+def severity(of: str) -> Span:
+    """Mark and word of a line in a server's log, in the server's own word: ``! WARNING``."""
+    tone = severity_tone([of])
+    return Span(f"{VERDICTS[tone]} {of}", tone)
+
+
+def severity_tone(of: Iterable[str]) -> Verdict:
+    """The tone of the worst of them."""
+    found = {SEVERITIES.get(each, "stop") for each in of}
+    return "stop" if "stop" in found else "warn"
 
 
 def step_mark(state: StepState) -> Span:
@@ -58,8 +74,6 @@ def phase_mark(night: Night, phase: Phase, here: str) -> Span:
     """The rail's mark of a phase: where we are, what it found, or that nobody looked."""
     if phase.id == here:
         return Span(CURSOR, "strong")
-    if not phase.built:
-        return Span(VERDICTS["unknown"], "unknown")
     if phase.id == "sessions":
         return Span("✓", "pass") if night.profile else Span(" ")
     if any(night.state_of(step.id).running for step in night.plan(phase.id)):

@@ -1,24 +1,28 @@
-"""The road to the source as a table of hops, and on paper. Knows no widget and asks no host."""
+"""A road as a table of hops, and on paper. Knows no widget and asks no host."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from checks.check import Said
 from checks.network import report
 from checks.network.hops import Hop, Path
-from profiles.events import Probed, ProbedHop
+from profiles.events import THIS_MACHINE, Probed, ProbedHop
 from profiles.findings import Finding
 from profiles.fold import Night
 from tui.words import figures
-from tui.words.text import Line, Span, Tone, cell, clip, line, wrap
+from tui.words.text import Line, Span, Tone, cell, clip, cut, line, wrap
 
 SILENT = "???"
 TTL_CELLS, LOSS_CELLS, SENT_CELLS, TIME_CELLS, JITTER_CELLS = 3, 7, 5, 6, 7
 FEWEST_HOST_CELLS = 12
+BORDER_CELLS = 2
+"""A title in the border has so much less room than the lines below it."""
 TIMES = ("last", "avg", "best", "worst", "stdev")
 REMARKS = {"limited": "rate-limited, no loss", "silent": "silent"}
-MODES = {"tcp": "TCP to the database port", "udp": "UDP", "icmp": "ICMP"}
+MODES = {"tcp": "TCP", "udp": "UDP", "icmp": "ICMP"}
+FROM_HERE = ("net.from_here", "net.session")
+"""The checks of the roads from this machine; the others are of the one replication takes."""
 
 
 def road(night: Night, probed: Probed | None, cells: int, *, jitter: bool) -> list[Line]:
@@ -34,16 +38,26 @@ def road(night: Night, probed: Probed | None, cells: int, *, jitter: bool) -> li
     return [clip(_progress(probed), cells), *heads, *rows, *last]
 
 
-def title(probed: Probed | None, *, frozen: bool) -> str:
-    """From where to where, and whether it goes on."""
+def title(night: Night, probed: Probed | None, cells: int, *, frozen: bool) -> str:
+    """Which road, in words, and whether it goes on."""
     if probed is None:
         return "Road"
-    return f"Road {probed.origin} → {probed.target}{', frozen' if frozen else ''}"
+    at, several = number(night, probed), len(night.roads) > 1
+    which = f" {at} of {len(night.roads)}" if at and several else ""
+    to = f"the {probed.leads_to}" if probed.leads_to else probed.target
+    told, end = f"Road{which}: from {probed.origin} to {to}", ", frozen" if frozen else ""
+    return cut(told, cells - BORDER_CELLS - len(end)).rstrip() + end
+
+
+def number(night: Night, probed: Probed) -> int:
+    """Which of the roads it is, counted from 1; 0 where it is an older one that was frozen."""
+    known, road = [*night.roads], (probed.origin, probed.target)
+    return known.index(road) + 1 if road in known else 0
 
 
 def _progress(probed: Probed) -> Line:
     mode = MODES.get(probed.mode, "finding the hops")
-    told = [Span(f"{mode}, in ms", "dim")]
+    told = [Span(f"{probed.target}, {mode}, in ms", "dim")]
     if probed.final:
         return line(*told, Span(f"   {probed.cycles} probes a hop", "dim"))
     part = figures.share(probed.cycle, probed.cycles)
@@ -101,41 +115,63 @@ def _remarks(probed: Probed) -> Line:
     for standing, says in REMARKS.items():
         hops = [str(hop.ttl) for hop in probed.hops if hop.standing == standing]
         if hops:
-            dot = " · " if said else "· "
-            said.append(Span(f"{dot}hop {', '.join(hops)} {says}", "dim"))
+            said.append(_remark(hops, says, said))
+    for mode, says in MODES.items():
+        hops = [str(hop.ttl) for hop in probed.hops if hop.mode == mode]
+        if hops:
+            said.append(_remark(hops, f"by {says}", said))
     return line(*said)
+
+
+def _remark(hops: Sequence[str], says: str, before: Sequence[Span]) -> Span:
+    dot = " · " if before else "· "
+    return Span(f"{dot}hop {', '.join(hops)} {says}", "dim")
 
 
 # On paper
 
 
-def on_paper(probed: Probed, findings: Iterable[Finding]) -> dict[str, str]:
-    """The road as mtr reports it, by the file's ending: ``txt``, ``csv`` and ``json``."""
-    path, said = _path(probed), {found.check: _said(found) for found in findings}
+def on_paper(night: Night, probed: Probed) -> dict[str, str]:
+    """The road as mtr reports it, by the file's name; with what was found of it."""
+    here = probed.origin == THIS_MACHINE
+    findings = [found for found in night.findings_of(probed.phase) if _is_of(found, here)]
+    path, said = _path(probed), {_key(found): _said(found) for found in findings}
+    which = number(night, probed)
+    name = "network" if which <= 1 else f"network-{which}"
     return {
-        "txt": report.text(path, said, host=probed.origin, began=probed.at),
-        "csv": report.as_csv(path, began=probed.at),
-        "json": report.as_json(path, said),
+        f"{name}.txt": report.text(path, said, host=probed.origin, began=probed.at),
+        f"{name}.csv": report.as_csv(path, began=probed.at),
+        f"{name}.json": report.as_json(path, said),
     }
+
+
+def _is_of(found: Finding, here: bool) -> bool:
+    return (found.check in FROM_HERE) == here
+
+
+def _key(found: Finding) -> str:
+    """What is found on several servers is told apart by theirs."""
+    return f"{found.check}@{found.server}" if found.server else found.check
 
 
 def _path(probed: Probed) -> Path:
     host, _, port = probed.target.rpartition(":")
     return Path(
-        host=host,
+        host=host.strip("[]"),
         port=int(port),
         mode=probed.mode,
         cycle=probed.cycle,
         cycles=probed.cycles,
-        hops=tuple(_hop(hop) for hop in probed.hops),
+        hops=tuple(_hop(hop, probed.mode) for hop in probed.hops),
         names={hop.address: hop.name for hop in probed.hops if hop.address and hop.name},
         done=probed.final,
     )
 
 
-def _hop(hop: ProbedHop) -> Hop:
+def _hop(hop: ProbedHop, mode: str) -> Hop:
     return Hop(
         ttl=hop.ttl,
+        mode=hop.mode or mode,
         address=hop.address,
         target=hop.target,
         sent=hop.sent,

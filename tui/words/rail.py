@@ -13,7 +13,7 @@ def rail(view: View, here: str, narrow: bool) -> list[Line]:
     lines = []
     for phase in PHASES:
         mark = phase_mark(view.night, phase, here)
-        tone: Tone = "strong" if phase.id == here else "plain" if phase.built else "dim"
+        tone: Tone = "strong" if phase.id == here else "plain"
         title = "" if narrow else f" {phase.title}"
         lines.append(line(mark, " " * (not narrow), Span(f"{phase.number:>2}{title}", tone)))
     count = len(view.night.open_loose_ends())

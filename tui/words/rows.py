@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from rich.cells import cell_len
 
-from profiles.events import Progressed
+from profiles.events import LogSaid, Progressed
 from profiles.findings import WORST_FIRST, Finding
 from profiles.fold import Night
 from profiles.steps import Step, shown
 from tui.words import figures
-from tui.words.marks import VERDICTS, step_mark, step_word
-from tui.words.text import Line, Span, cell, clip, cut, line
+from tui.words.marks import VERDICTS, severity_tone, step_mark, step_word
+from tui.words.text import Line, Span, cell, clip, cut, line, width
 
 MARK_CELLS = 6
 """Mark and number of a step."""
@@ -36,10 +36,10 @@ class Row(NamedTuple):
         return self.kind != "heading"
 
 
-def heading(text: str, aside: str = "", cells: int = 0) -> Row:
-    """A heading within a list, with a dim remark behind it."""
-    gap = "   " if aside else ""
-    parts = line(Span(text, "heading"), gap, Span(aside, "dim"))
+def heading(text: str, aside: str = "", cells: int = 0, marked: Sequence[Span] = ()) -> Row:
+    """A heading within a list, with a dim remark behind it, before which stands what is marked."""
+    gap = "   " if aside or marked else ""
+    parts = line(Span(text, "heading"), gap, *marked, Span(aside, "dim"))
     return Row(f"heading:{text}", clip(parts, cells) if cells else parts, "heading")
 
 
@@ -77,6 +77,9 @@ def step_row(night: Night, step: Step, number: int, cells: int, titles: int) -> 
     state = night.state_of(step.id)
     who = "by hand" if step.by_hand else "wizard"
     spare = max(cells - MARK_CELLS - WHO_CELLS - titles - 2, 8)
+    heard = [] if step.paused else logged_span(state.log)
+    said = cut(_said(night, step), max(spare - width(tuple(heard)), 1))
+    told = clip(line(*heard, Span(said, "stop" if state.error else "dim")), spare)
     return Row(
         step.id,
         line(
@@ -85,10 +88,25 @@ def step_row(night: Night, step: Step, number: int, cells: int, titles: int) -> 
             cut(step.title, titles),
             "  ",
             Span(cell(who, WHO_CELLS), "dim"),
-            Span(cut(_said(night, step), spare), "stop" if state.error else "dim"),
+            *told,
         ),
         "step",
     )
+
+
+def logged(night: Night, step: Step) -> list[LogSaid]:
+    """What the servers' logs said meanwhile; the steps of a pause last too short to tell apart."""
+    if not step.paused:
+        return night.state_of(step.id).log
+    return night.stretch.log if night.stretch is not None else []
+
+
+def logged_span(log: Sequence[LogSaid]) -> list[Span]:
+    """How much the servers' logs said, by mark and word; nothing where they said nothing."""
+    if not log:
+        return []
+    tone = severity_tone(said.severity for said in log)
+    return [Span(f"{VERDICTS[tone]} {len(log)} in the logs", tone), Span(" · ", "dim")]
 
 
 def _said(night: Night, step: Step) -> str:

@@ -4,9 +4,11 @@
 
 Prints JSON objects, one a line. Judges nothing, and must not know what listens on the port. `tcp`
 sends a SYN with a small TTL to the port itself; where the target does not answer to that, `auto`
-tries `udp` (to ports that nobody uses) and `icmp` (where `net.ipv4.ping_group_range` allows it).
-MySQL and MariaDB block a host after 100 connections without a login (max_connect_errors):
-`--no-target` leaves it at the one or two of the discovery.
+tries `udp` (to ports that nobody uses) and `icmp` (where `net.ipv4.ping_group_range` allows it),
+and so it does for each hop that is silent to the kind of probe that reaches the target.
+MySQL and MariaDB block a host after 100 connections without a login (max_connect_errors), and who
+watches sshd's log may ban one: `--no-target` leaves it at the one or two of the discovery, and
+probes the target as a hop that is silent to `tcp`.
 """
 
 import argparse
@@ -24,7 +26,7 @@ from typing import Any, Dict, Optional, Sequence, Set, Tuple
 from checks.network.remote.lines import Address, Resolved, resolved, say
 from checks.network.remote.probes import Icmp, Probes, Tcp, Udp
 from checks.network.remote.replies import Reply
-from checks.network.remote.walk import SILENT, Walk, discover
+from checks.network.remote.walk import SILENT, Walk, discover, fill
 
 CONNECT_S = 2
 NAMES_S = 0.5
@@ -144,12 +146,32 @@ def chosen(modes: Sequence[str], address: Address, port: int) -> Optional[Walk]:
     return best
 
 
+def filled(walk: Walk, modes: Sequence[str], address: Address, port: int, target: bool) -> None:
+    """Find, with the other kinds of probe, the hops that are silent; the target too, if wanted."""
+    for mode in modes:
+        silent = walk.silent(with_target=target)
+        if mode == walk.probes.name or not silent:
+            continue
+        try:
+            probes = probes_of(mode, address, port, walk.ready)
+        except OSError as error:
+            say("unusable", mode=mode, why=error.strerror or str(error))
+            continue
+
+        def tried(ttl: int, reply: Reply, mode: str = mode) -> None:
+            say("tried", mode=mode, ttl=ttl, answer=reply.kind, address=reply.address)
+
+        fill(walk, probes, silent, tried)
+        if probes not in walk.others.values():
+            probes.close()
+
+
 def measure(walk: Walk, options: argparse.Namespace, names: Names) -> None:
     """Probe every hop once a cycle, and print the figures so far."""
     walk.begin()
     began_s = due_s = time.monotonic()
     for cycle in range(1, options.cycles + 1):
-        ttls = range(1, walk.last(without_target=options.no_target) + 1)
+        ttls = range(1, walk.last(without_target=spared(walk, options)) + 1)
         for ttl in ttls:
             walk.send(ttl)
         last = cycle == options.cycles
@@ -159,11 +181,21 @@ def measure(walk: Walk, options: argparse.Namespace, names: Names) -> None:
             walk.listen(began_s + cycle * options.interval)
         if last or time.monotonic() >= due_s:
             due_s += LINE_S
-            hops = [walk.hops[ttl].shown(is_target=ttl == walk.length) for ttl in ttls]
+            hops = [shown(walk, ttl) for ttl in ttls]
             say("cycle", cycle=cycle, cycles=options.cycles, hops=hops)
             for hop in hops:
                 names.want(hop["address"])
             names.tell()
+
+
+def spared(walk: Walk, options: argparse.Namespace) -> bool:
+    """Whether the port itself is not to be probed again and again."""
+    return bool(options.no_target) and walk.probes.name == "tcp"
+
+
+def shown(walk: Walk, ttl: int) -> Dict[str, Any]:
+    """A hop as it is printed, with the kind of probe that it answers to."""
+    return dict(walk.hops[ttl].shown(is_target=ttl == walk.length), mode=walk.mode(ttl))
 
 
 def options_of(words: Sequence[str]) -> argparse.Namespace:
@@ -176,7 +208,7 @@ def options_of(words: Sequence[str]) -> argparse.Namespace:
     reader.add_argument(
         "--interval", type=float, default=1.0, help="seconds; routers answer once in a second"
     )
-    reader.add_argument("--no-target", action="store_true", help="probe the routers alone")
+    reader.add_argument("--no-target", action="store_true", help="leave the port alone once found")
     reader.add_argument("-4", dest="family", action="store_const", const=socket.AF_INET, default=0)
     reader.add_argument("-6", dest="family", action="store_const", const=socket.AF_INET6)
     return reader.parse_args(words)
@@ -203,6 +235,7 @@ def main(words: Sequence[str]) -> int:
     if walk is None:
         say("error", what="this host allows no probe of this kind")
         return 1
+    filled(walk, modes, address, options.port, spared(walk, options))
     names = Names()
     say("counting", mode=walk.probes.name, cycles=options.cycles)
     measure(walk, options, names)

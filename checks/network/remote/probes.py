@@ -1,7 +1,8 @@
 """The three kinds of probe: the beginning of a connection, a datagram, an echo request.
 
 Each has `send`, which gives a key to know the probe by, `replies`, which says what came back for
-which key, and `forget`. Must not know when to probe, or what it is for.
+which key, and `forget`; what it waits for is registered with itself beside it, so that several may
+share a selector. Must not know when to probe, or what it is for.
 """
 
 import errno
@@ -48,7 +49,7 @@ class Tcp:
         number = link.connect_ex((self.address, self.port))
         if number not in (0, errno.EINPROGRESS):
             return link, Reply(os.strerror(number))
-        self.ready.register(link, selectors.EVENT_WRITE)
+        self.ready.register(link, selectors.EVENT_WRITE, self)
         return link, None
 
     def replies(self, link: Any) -> List[Tuple[Key, Reply]]:
@@ -97,8 +98,9 @@ class Datagrams:
         self.family, self.address = address
         self.v6 = self.family == socket.AF_INET6
         self.number = 0
+        self.ready = ready
         self.link = opened(self.family, socket.SOCK_DGRAM, self.protocols[self.v6])
-        ready.register(self.link, selectors.EVENT_READ)
+        ready.register(self.link, selectors.EVENT_READ, self)
 
     def send(self, ttl: int) -> Launched:
         """Send one; with a reply where this machine itself already says no."""
@@ -140,6 +142,7 @@ class Datagrams:
 
     def close(self) -> None:
         """Close the socket."""
+        self.ready.unregister(self.link)
         self.link.close()
 
 

@@ -9,6 +9,7 @@ by itself: a connection after MOST_S, the server when it is told to, or after it
 """
 
 import argparse
+import errno
 import os
 import socket
 import struct
@@ -27,6 +28,7 @@ WARM_UP_S = 1.0
 """The window grows at first: that says nothing of hours of copying."""
 MOST_S = 30.0
 PATIENCE_S = 5.0
+NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 class Share(NamedTuple):
@@ -52,14 +54,27 @@ def exactly(link: socket.socket, size: int) -> bytes:
     return got
 
 
+def opened_door(address: str, port: int) -> socket.socket:
+    """A socket bound there; `::` is IPv4 as well, and IPv4 alone where there is no IPv6."""
+    try:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        door = socket.socket(family, socket.SOCK_STREAM)
+        if address == "::":
+            door.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        door.bind((address, port))
+    except OSError as error:
+        if address != "::" or error.errno not in NO_IPV6:
+            raise
+        return opened_door("0.0.0.0", port)
+    return door
+
+
 class Server:
     """Serves whoever knows the token, until it is told to end."""
 
     def __init__(self, address: str, port: int) -> None:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self.door = socket.socket(family, socket.SOCK_STREAM)
-        self.door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.door.bind((address, port))
+        self.door = opened_door(address, port)
         self.door.listen(16)
         self.door.settimeout(1.0)
         self.block = os.urandom(BLOCK)
@@ -186,7 +201,7 @@ def main(words: Sequence[str]) -> int:
     reader = argparse.ArgumentParser(prog="throughput")
     ways = reader.add_subparsers(dest="way")
     serve = ways.add_parser("serve")
-    serve.add_argument("--address", default="0.0.0.0")
+    serve.add_argument("--address", default="::")
     serve.add_argument("--port", type=int, default=0)
     serve.add_argument("--seconds", type=float, default=60.0)
     its_pull = ways.add_parser("pull")

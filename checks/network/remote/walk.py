@@ -1,12 +1,13 @@
-"""One kind of probe along a road: which hops there are, and what is on its way to them.
+"""The probes along a road: which hops there are, and what is on its way to them.
 
-Finds the hops one after the other, then probes them as often as it is told to. Must not know how a
-probe is sent, nor print anything.
+Finds the hops one after the other by one kind of probe, then those that are silent to it by another
+kind, then probes them as often as it is told to. Must not know how a probe is sent, nor print
+anything.
 """
 
 import selectors
 import time
-from typing import Callable, Dict, NamedTuple, Optional
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from checks.network.remote.counting import Hop
 from checks.network.remote.probes import Key, Probes
@@ -25,6 +26,10 @@ Tried = Callable[[int, Reply], None]
 """Called after each try with the TTL and what came back."""
 
 
+Waiting = Tuple[Probes, Key]
+"""Whose probe, and which of them."""
+
+
 class Sent(NamedTuple):
     """A probe on its way; by two clocks, as the kernel stamps what arrives by the wall clock."""
 
@@ -38,10 +43,12 @@ class Walk:
 
     def __init__(self, probes: Probes, ready: selectors.BaseSelector) -> None:
         self.probes = probes
+        self.others: Dict[int, Probes] = {}
+        """By TTL, the kind of probe that a hop answers to that is silent to the first kind."""
         self.ready = ready
         self.hops: Dict[int, Hop] = {}
         self.answered: Dict[int, Reply] = {}
-        self.waiting: Dict[Key, Sent] = {}
+        self.waiting: Dict[Waiting, Sent] = {}
         self.length: Optional[int] = None
         self.ends: Optional[str] = None
 
@@ -51,23 +58,25 @@ class Walk:
         hop.statistics.sent += 1
         hop.waiting += 1
         sent = Sent(ttl, time.time(), time.monotonic())
-        key, reply = self.probes.send(ttl)
-        self.waiting[key] = sent
+        probes = self.others.get(ttl, self.probes)
+        key, reply = probes.send(ttl)
+        self.waiting[probes, key] = sent
         if reply:
-            self.settle(key, reply)
+            self.settle((probes, key), reply)
 
-    def settle(self, key: Key, reply: Reply) -> None:
+    def settle(self, which: Waiting, reply: Reply) -> None:
         """Count what came back for a probe; what comes too late is counted as lost already."""
-        sent = self.waiting.pop(key, None)
+        sent = self.waiting.pop(which, None)
         if sent is None:
             return
-        self.probes.forget(key)
+        probes, key = which
+        probes.forget(key)
         hop = self.hops[sent.ttl]
         hop.waiting -= 1
         hop.count(reply, round_trip_ms(sent, reply))
         if reply.kind:
             self.answered[sent.ttl] = reply
-        if reply.kind == TARGET:
+        if reply.kind == TARGET and probes is self.probes:
             self.length = min(self.length or sent.ttl, sent.ttl)
 
     def listen(self, until_s: float) -> None:
@@ -91,11 +100,11 @@ class Walk:
             until_s = min(until_s, sent.clock_s + TIMEOUT_S)
             break  # the others were sent later
         for found, _ in self.ready.select(max(0.0, until_s - time.monotonic())):
-            for key, reply in self.probes.replies(found.fileobj):
-                self.settle(key, reply)
+            for key, reply in found.data.replies(found.fileobj):
+                self.settle((found.data, key), reply)
         late_s = time.monotonic() - TIMEOUT_S
-        for key in [key for key, sent in self.waiting.items() if sent.clock_s <= late_s]:
-            self.settle(key, LOST)
+        for which in [which for which, sent in self.waiting.items() if sent.clock_s <= late_s]:
+            self.settle(which, LOST)
 
     def patience_s(self) -> float:
         """How long to wait before the next try: a silent hop need not take long on a fast road."""
@@ -104,23 +113,41 @@ class Walk:
 
     def begin(self) -> None:
         """Begin to count anew: what was sent to find the hops counts for nothing."""
-        for key in list(self.waiting):
-            self.settle(key, LOST)
+        for which in list(self.waiting):
+            self.settle(which, LOST)
         for hop in self.hops.values():
             hop.forget()
 
     def close(self) -> None:
         """Close what is left."""
-        for key in list(self.waiting):
-            self.settle(key, LOST)
-        self.probes.close()
+        for which in list(self.waiting):
+            self.settle(which, LOST)
+        for probes in {self.probes, *self.others.values()}:
+            probes.close()
         self.ready.close()
 
     def last(self, without_target: bool) -> int:
-        """The TTL of the last place worth probing: the target, or one beyond the last router."""
-        routers = [ttl for ttl, reply in self.answered.items() if reply.kind == HOP]
-        place = self.length or max(routers, default=0) + 1
-        return place - without_target
+        """The TTL of the last place worth probing: the target, or one beyond the last router.
+
+        A target that answers to another kind of probe too need not be left out.
+        """
+        place = self.length or self.last_router() + 1
+        return place - (without_target and place not in self.others)
+
+    def last_router(self) -> int:
+        """The TTL of the last router that answers; 0 when none does."""
+        return max((ttl for ttl, reply in self.answered.items() if reply.kind == HOP), default=0)
+
+    def silent(self, with_target: bool) -> List[int]:
+        """The hops that answer to no probe so far, up to the last; with the target if wanted."""
+        before = self.length or self.last_router() + 1
+        hops = [ttl for ttl in range(1, before) if ttl not in self.answered]
+        also = with_target and self.length and self.length not in self.others
+        return hops + [before] * bool(also)
+
+    def mode(self, ttl: int) -> str:
+        """The name of the kind of probe that hop is probed with."""
+        return self.others.get(ttl, self.probes).name
 
 
 def round_trip_ms(sent: Sent, reply: Reply) -> float:
@@ -162,3 +189,31 @@ def first_answer(walk: Walk, ttl: int, tried: Tried) -> Reply:
         if reply.kind:
             return reply
     return LOST
+
+
+def fill(walk: Walk, probes: Probes, ttls: Sequence[int], tried: Tried) -> None:
+    """Try hops with another kind of probe; those that answer to it are probed with it from now on.
+
+    A road where hop after hop is silent to that kind as well is left alone.
+    """
+    silent = 0
+    for ttl in ttls:
+        silent = 0 if answers(walk, probes, ttl, tried) else silent + 1
+        if silent == MAX_SILENT:
+            return
+
+
+def answers(walk: Walk, probes: Probes, ttl: int, tried: Tried) -> bool:
+    """Whether a hop answers to another kind of probe, as what it is; it keeps it then."""
+    hop, was = walk.hops[ttl], walk.answered.pop(ttl, None)
+    addresses = dict(hop.addresses)
+    walk.others[ttl] = probes
+    reply = first_answer(walk, ttl, tried)
+    if reply.kind == (TARGET if ttl == walk.length else HOP):
+        return True
+    del walk.others[ttl]
+    walk.answered.pop(ttl, None)
+    if was:
+        walk.answered[ttl] = was
+    hop.addresses = addresses
+    return False
