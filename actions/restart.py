@@ -162,7 +162,8 @@ def _ways(seen: HostSeen) -> dict[str, str]:
         told = [*told, f"tail -c +$((from + 1)) {file}"]
     if process.unit:
         unit = _inside(process.unit)
-        told = [f"journalctl -q -o cat -n 30 -u {unit}", *told]
+        before += "began=$(date +%s)\n"
+        told = [f'journalctl -q -o cat -n 30 --since "@$began" -u {unit}', *told]
         start = _by_systemd(unit)
     else:
         log_file = _inside(process.messages) if process.messages else '"$said"'

@@ -47,7 +47,7 @@ class Load:
     """How much there is, and how much comes in meanwhile."""
 
     tables: int = 4
-    rows: int = 800_000
+    rows: int = 600_000
     """In each of the tables, about 130 bytes each, and three indexes beside the key."""
     writers: int = 2
     rate: float = 150.0

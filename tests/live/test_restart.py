@@ -13,25 +13,28 @@ import msgspec
 import pytest
 
 from actions.restart import Waiting, shell_line
+from checks import machine as hosts
+from checks.host import around
 from connections.host import Ran, ThisMachine
 from engine.client import new_id
-from profiles.errors import RefusedError
+from profiles.errors import HostError, RefusedError
 from profiles.machine import Cpu, HostSeen, Memory, Place, ServerProcess
 from profiles.profile import Host, LocalHost, Profile, SecretRef
 from profiles.requests import ChooseValue, Confirm, RunPhase
-from rehearsal.processes import NOBODY, give
+from rehearsal.processes import NOBODY
 from rehearsal.server import Server as Running
 from rehearsal.server import free_port
 from tests.fix_actions import moving, session
 from tests.fix_desk import AtTheDesk, a_desk
 from tests.fix_processes import words
 from tests.fix_servers import PASSWORD, Pair, StartServer, Templates
-from tests.fix_ssh import Sshd, needs_root, until
+from tests.fix_ssh import Sshd, machine, needs_root, until
 
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("nights_here")]
 
 BUFFERS = "tune-shared_buffers@new"
 RESTART = "restart-tuned@new"
+LOCAL = LocalHost()
 TOO_MUCH = "8191GB"
 """More than any machine has, and than PostgreSQL refuses to be set."""
 DEADLINE_S = 60.0
@@ -107,7 +110,7 @@ def clean(server: Running) -> bool:
 @pytest.fixture(params=["here", "over SSH"])
 def host(request: pytest.FixtureRequest) -> Host:
     if request.param == "here":
-        return LocalHost()
+        return LOCAL
     if os.geteuid() != 0:
         pytest.skip("only root can make users to log in as")
     request.getfixturevalue("trusted")
@@ -122,22 +125,28 @@ async def new(start_daemon: StartDaemon) -> Running:
 
 @pytest.fixture
 async def desk(
-    start_server: StartServer, new: Running, host: Host, monkeypatch: pytest.MonkeyPatch
+    start_server: StartServer,
+    new: Running,
+    host: Host,
+    adopted: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[AtTheDesk]:
     monkeypatch.setenv("NIGHTFERRY_TEST_PASSWORD", PASSWORD)
-    near = moving(Pair(await start_server("old", 16), new), "postgres")
-    secret = SecretRef(env="NIGHTFERRY_TEST_PASSWORD")
-    profile = msgspec.structs.replace(
-        near,
-        source=msgspec.structs.replace(near.source, password=secret),
-        destination=msgspec.structs.replace(near.destination, password=secret, host=host),
-    )
+    profile = secretly(Pair(await start_server("old", 16), new), host)
     async with a_desk(profile) as at_it:
         await at_it.look("tuning")
         process = at_it.night.hosts["new"].process
         if process is not None and process.kept_by is not None:
             pytest.skip(f"{process.kept_by} looks after what is started here")
         yield at_it
+
+
+@pytest.fixture
+def adopted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first process here starts nothing again, although it may be no init; quick looks."""
+    monkeypatch.setattr(hosts, "WATCHED_S", 0.1)
+    first = Path("/proc/1/comm").read_text().strip()
+    monkeypatch.setattr(around, "INITS", (*around.INITS, first))
 
 
 async def apply(desk: AtTheDesk, value: str) -> None:
@@ -180,6 +189,7 @@ async def test_what_does_not_come_back_runs_again_as_before_and_then_with_a_bett
     assert desk.night.state_of(BUFFERS).outcome == "done"
 
 
+@pytest.mark.parametrize("host", ["here"], indirect=True)
 async def test_a_setting_taken_back_by_hand_is_seen(desk: AtTheDesk, new: Running) -> None:
     await apply(desk, "96MB")
     async with session(new) as asked:
@@ -191,7 +201,7 @@ async def test_a_setting_taken_back_by_hand_is_seen(desk: AtTheDesk, new: Runnin
 
 
 async def test_what_another_process_looks_after_is_restarted_by_hand(
-    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+    start_server: StartServer, adopted: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     profile = secretly(Pair(await start_server("old", 16), await start_server("new", 18)))
     monkeypatch.setenv("NIGHTFERRY_TEST_PASSWORD", PASSWORD)
@@ -204,12 +214,13 @@ async def test_what_another_process_looks_after_is_restarted_by_hand(
             await desk.run(RESTART)
 
 
-def secretly(pair: Pair) -> Profile:
+def secretly(pair: Pair, host: Host = LOCAL) -> Profile:
+    """Their passwords stand in the environment."""
     near, secret = moving(pair, "postgres"), SecretRef(env="NIGHTFERRY_TEST_PASSWORD")
     return msgspec.structs.replace(
         near,
         source=msgspec.structs.replace(near.source, password=secret),
-        destination=msgspec.structs.replace(near.destination, password=secret),
+        destination=msgspec.structs.replace(near.destination, password=secret, host=host),
     )
 
 
@@ -279,7 +290,7 @@ async def test_when_even_the_old_settings_do_not_start_it_says_so(
     await pg_ctl(new, "start", "-l", "/dev/null", "-o", f"-p {new.port} -k {new.folder}")
 
 
-async def test_cut_off_in_the_middle_it_still_comes_back(start_daemon: StartDaemon) -> None:
+async def test_cancelled_in_the_middle_it_still_comes_back(start_daemon: StartDaemon) -> None:
     new = await start_daemon({})
     pid = pid_of(new)
     restarting = asyncio.create_task(owners(shell_line([waits()], the_host(new))))
@@ -287,8 +298,28 @@ async def test_cut_off_in_the_middle_it_still_comes_back(start_daemon: StartDaem
     restarting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await restarting
-    await until(lambda: is_up(new), DEADLINE_S)
+    await until(lambda: is_up(new) and clean(new), DEADLINE_S)
     assert pid_of(new) != pid
+
+
+@needs_root
+@promises_anything
+async def test_cut_off_from_its_host_it_still_comes_back_as_before(
+    start_daemon: StartDaemon, sshd: Sshd, trusted: Path
+) -> None:
+    new = await start_daemon({})
+    pid = pid_of(new)
+    await set_up(new, f"shared_buffers = '{TOO_MUCH}'")
+    async with machine(sshd, "porter") as far:
+        line = shell_line([waits("72MB")], the_host(new))
+        restarting = asyncio.create_task(far.run(line, deadline_s=DEADLINE_S, as_user=OWNER))
+        await until(lambda: not is_up(new), DEADLINE_S)
+        sshd.cut()
+        with pytest.raises(HostError):
+            await restarting
+    await until(lambda: is_up(new) and clean(new), DEADLINE_S)
+    assert pid_of(new) != pid
+    assert kept(new) == ["shared_buffers = '72MB'"]
 
 
 async def test_what_cannot_be_kept_is_not_begun(start_daemon: StartDaemon) -> None:
@@ -335,18 +366,3 @@ async def test_a_unit_of_systemds(start_daemon: StartDaemon, tmp_path: Path) -> 
     assert ran.err.strip().endswith("; it runs again, with the old settings")
     assert await shown(new, "shared_buffers") == "96MB"
     assert (new.data / "postgresql.auto.conf").owner() == OWNER
-
-
-def test_every_line_is_a_script(tmp_path: Path) -> None:
-    odd = Place(what="data", path="/srv/it's data")
-    process = ServerProcess(user="postgres", program="/opt/it's/postgres", messages="/x y/it's.log")
-    seen = HostSeen(
-        host="new",
-        watched_s=0,
-        cpu=Cpu(cores=1),
-        memory=Memory(total=1),
-        places=(odd,),
-        process=process,
-    )
-    give(tmp_path)
-    assert "'\\''" in shell_line([waits("it's")], seen)

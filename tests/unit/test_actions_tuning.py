@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from actions.firewall import open_port
 from actions.tuning import HEADER, disk_test, steps
 from profiles import events as ev
 from profiles.fold import Night, fold
-from profiles.machine import Cpu, HostSeen, Memory, Place, Proposal, SysctlLine
+from profiles.machine import Cpu, HostSeen, Memory, Place, Proposal, ServerProcess, SysctlLine
 from profiles.names import SYSCTL_FILE
 from profiles.steps import FileEdit, Shell, Sql, Step, Words, edited, settling, shown
 
@@ -166,6 +167,22 @@ def test_a_restart_is_asked_for_once_something_waits_for_it() -> None:
     assert (restart.id, restart.phase, restart.by_hand) == ("restart-tuned@new", "tuning", True)
     assert "/var/lib/postgresql/18/main/postgresql.auto.conf" in restart.why
     assert [evidence.answer for evidence in restart.holds] == ["16GB"]
+
+
+def test_where_it_is_known_how_the_wizard_restarts_the_destination_itself() -> None:
+    process = ServerProcess(user="postgres", unit="postgresql.service")
+    seen = {"new": msgspec.structs.replace(NEW, process=process)}
+    waiting = {"new": {"shared_buffers": "16GB"}}
+    given = partial(made, BUFFERS, configured=waiting, hosts=seen)
+    assert given()[-1].by_hand
+    ours = given(restarted=("new",))[-1]
+    assert not ours.by_hand and "'128MB'" in shown(ours.commands[1]), "nobody knows what was there"
+
+    (first,) = made(BUFFERS)
+    ran = ev.CommandRan(seq=2, step=first.id, index=0, text="x")
+    night = fold([ev.Planned(seq=1, phase="tuning", steps=(first,)), ran])
+    after = given(restarted=("new",), night=night)[-1]
+    assert "'128MB'" not in shown(after.commands[1]), "nothing was there before ours"
 
 
 def test_what_was_changed_already_keeps_its_first_undo_and_its_place() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from profiles import events as ev
 from profiles.fold import Night, fold
+from profiles.profile import ReplicationTunnel, SshHost
 from tests.tui import gallery, scenes
 from tests.tui.recorded import START, numbered
 from tui.words import checklist, detail, figures, header, journal, lag, places, rail, rows
@@ -356,3 +357,21 @@ def test_of_a_pause_the_logs_speak_for_all_of_it() -> None:
     for step in checklist.parts(night).paused:
         assert "! WARNING  terminating" in text_of(detail.step_lines(night, step, 76))
     assert sum("in the logs" in each for each in listed) == 1
+
+
+def test_a_server_says_how_its_host_and_our_sessions_are_reached() -> None:
+    profile = scenes.a_profile()
+    host = SshHost(ssh="db-old", user="ferry", jump=["gate"], sudo_user="postgres")
+    tunnel = ReplicationTunnel(login="ferry@10.20.0.5", comes_from="10.30.0.5")
+    far = msgspec.structs.replace(
+        profile.source, host=host, by_tunnel=True, replication_tunnel=tunnel
+    )
+    night = fold(scenes.began(msgspec.structs.replace(profile, source=far)))
+    said = [plain(each) for each in places.server_detail(night, "server:db-old", 100)]
+    assert "reached   postgres@10.20.0.5:5432, through SSH to its host" in said
+    assert "host      ferry@db-old by SSH, through gate; lines there as postgres, by sudo" in said
+    assert "replicate through SSH: ferry@10.20.0.5, port 22" in said
+    said = [plain(each) for each in places.server_detail(night, "server:db-new", 100)]
+    assert "host      not reached: what is done there is done by hand" in said
+    said = [plain(each) for each in places.server_detail(night, "endpoint:db-pool", 100)]
+    assert "host      this machine" in said

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from profiles.events import NightEnded
 from profiles.fold import LooseEndState, Night
-from profiles.profile import ByHand, ConnectionFile, Endpoint, PgBouncer, Profile, Server
+from profiles.profile import (
+    ByHand,
+    ConnectionFile,
+    Endpoint,
+    Host,
+    PgBouncer,
+    Profile,
+    Server,
+    SshHost,
+)
 from tui.words import figures
 from tui.words.rows import Row, heading
 from tui.words.text import Line, Span, cell, clip, labelled, line
@@ -71,14 +80,36 @@ def server_detail(night: Night, key: str, cells: int) -> list[Line]:
     if kind == "endpoint":
         endpoint = profile.endpoint(name)
         how = endpoint.how if isinstance(endpoint, ByHand) else _address(endpoint)
-        return [*labelled("name", endpoint.name, cells), *labelled("switch", how, cells)]
+        lines = [*labelled("name", endpoint.name, cells), *labelled("switch", how, cells)]
+        host = None if isinstance(endpoint, ByHand) else endpoint.host
+        return lines if host is None else [*lines, *labelled("host", _host(host), cells)]
     server = profile.server(name)
     reached = f"{server.user}@{server.address}:{server.port}"
+    reached += ", through SSH to its host" if server.by_tunnel else ""
     lines = labelled("name", server.name, cells, "strong")
     lines += labelled("reached", reached, cells)
     lines += labelled("TLS", server.tls or "as the address asks for", cells)
     lines += labelled("country", f"{server.country}, operated by {server.operated_by}", cells)
-    return [*lines, *labelled("host", "this machine" if server.host else "not reached", cells)]
+    lines += labelled("host", _host(server.host), cells)
+    return [*lines, *labelled("replicate", _seen_from_destination(server), cells)]
+
+
+def _host(host: Host | None) -> str:
+    """How the machine is reached, in words."""
+    if not isinstance(host, SshHost):
+        return "this machine" if host else "not reached: what is done there is done by hand"
+    user = f"{host.user}@" if host.user else ""
+    through = f", through {', '.join(host.jump)}" if host.jump else ""
+    lines_for = f"; lines there as {host.sudo_user}, by sudo" if host.sudo_user else ""
+    return f"{user}{host.ssh} by SSH{through}{lines_for}"
+
+
+def _seen_from_destination(server: Server) -> str:
+    """Where the destination reaches it, if that is not where we do."""
+    if tunnel := server.replication_tunnel:
+        return f"through SSH: {tunnel.login}, port {tunnel.login_port}"
+    seen = server.seen_from_destination
+    return f"{seen.address}:{seen.port}" if seen else ""
 
 
 def loose_end_rows(night: Night, cells: int) -> list[Row]:

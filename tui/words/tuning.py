@@ -104,10 +104,10 @@ def _unlimited(limit: int | None) -> float | None:
 
 
 def listed(night: Night, marked: Collection[str], cells: int) -> list[Row]:
-    """Findings worst first, then the settings, then the two hosts side by side."""
-    found = [
-        rows.finding_row(each, cells) for each in rows.worst_first(night.findings_of("tuning"))
-    ]
+    """What is worth a look, the settings, the two hosts side by side, and what is in order."""
+    findings = rows.worst_first(night.findings_of("tuning"))
+    found = [rows.finding_row(each, cells) for each in findings if each.verdict != "pass"]
+    fine = [rows.finding_row(each, cells) for each in findings if each.verdict == "pass"]
     plan = night.plan("tuning")
     proposed = [step for step in plan if step.id in night.proposals]
     others = [step for step in plan if step.id not in night.proposals]
@@ -116,7 +116,8 @@ def listed(night: Night, marked: Collection[str], cells: int) -> list[Row]:
     if others:
         made.append(rows.heading("On demand", "", cells))
         made += rows.numbered(night, others, cells, rows.title_cells(others, cells))
-    return [*made, *_side_by_side(night, cells)]
+    made += _side_by_side(night, cells)
+    return [*made, *([rows.heading("In order", f"{len(fine)}", cells), *fine] if fine else [])]
 
 
 def _settings(
