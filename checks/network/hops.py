@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import comb
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -110,7 +110,18 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     hop: Hop
     standing: Standing
     real_loss_percent: float | None
-    """The loss on the road up to here; None where nothing behind it answers."""
+    """The loss on the road up to here; None where nothing behind it answers.
+
+    Of a hop that is ``silent`` or ``limited`` the most it can be: what is behind it loses so much.
+    """
+
+
+class Begins(NamedTuple):
+    """From the first hop that may lose probes to the first that is seen to."""
+
+    first: Hop
+    """It and those behind it hide their own loss, unless it is the other one already."""
+    seen: Hop
 
 
 def read(lines: Iterable[str]) -> Path:
@@ -189,6 +200,14 @@ def by_chance(worse: Hop, better: Hop) -> float:
     return ways / comb(all_, lost) if all_ else 1.0
 
 
-def loss_begins(seen: Sequence[Reading]) -> Hop | None:
-    """The first hop from which on probes are really lost; None when none are."""
-    return next((one.hop for one in seen if one.real_loss_percent), None)
+def loss_begins(seen: Sequence[Reading]) -> Begins | None:
+    """Where the first probes are really lost; None when none are."""
+    hidden: Hop | None = None
+    for one in seen:
+        if one.standing in ("silent", "limited"):
+            hidden = hidden or one.hop
+        elif one.real_loss_percent:
+            return Begins(hidden or one.hop, one.hop)
+        else:
+            hidden = None
+    return None

@@ -113,10 +113,19 @@ def loss(path: Path, limits: Limits) -> Said:
         verdict = "stop"
     elif target.loss_percent > limits.loss_warn_percent:
         verdict = "warn"
-    begins = loss_begins(readings(path.hops))
-    where = f" It begins at hop {begins.ttl} ({_called(path, begins)})." if begins else ""
-    says = f"Lost packets are sent again, and all behind them waits.{where}{aside}"
+    says = f"Lost packets are sent again, and all behind them waits.{_where(path)}{aside}"
     return Said(verdict=verdict, figure=figure, says=says)
+
+
+def _where(path: Path) -> str:
+    """Where the loss begins, as far as the hops tell."""
+    begins = loss_begins(readings(path.hops))
+    if begins is None:
+        return ""
+    seen = f"hop {begins.seen.ttl} ({_called(path, begins.seen)})"
+    if begins.first is begins.seen:
+        return f" It begins at {seen}."
+    return f" It begins between hop {begins.first.ttl}, which hides its own, and {seen}."
 
 
 def jitter(path: Path, limits: Limits) -> Said:

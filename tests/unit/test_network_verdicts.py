@@ -58,6 +58,11 @@ def test_loss_says_where_it_begins_and_what_cannot_be_seen() -> None:
     assert "below 100 %" in verdicts.loss(road(target(sent=1)), LIMITS).says
 
 
+def test_a_hop_that_hides_its_own_loss_is_not_blamed_for_what_is_lost_behind_it() -> None:
+    said = verdicts.loss(road(router(lost=900), target(lost=65)), LIMITS)
+    assert "It begins between hop 1, which hides its own, and hop 2 (10.0.0.3)." in said.says
+
+
 def test_a_limited_router_is_said_to_be_that_and_is_no_loss() -> None:
     said = verdicts.loss(road(router(lost=600), target()), LIMITS)
     assert said.verdict == "pass"
