@@ -204,7 +204,7 @@ async def _until(
 
 
 async def _catch_up(old: Session) -> float:
-    written = await old.value("SELECT pg_current_wal_insert_lsn()::text")
+    written = await old.value("SELECT pg_current_wal_lsn()::text")
     return await _until(old, APPLIED, True, FOLLOW_S, written)
 
 

@@ -163,6 +163,7 @@ class Walk:
         for phase in ("servers", "route", "network"):
             await self.look(phase)
         await self.look("tuning", stopped_by=("stop",))
+        await self._run("tuning", self._tunable())
         await self.look("preflight")
         await self._phase("replication")
         self._say("Waiting until the new server has kept up for a while …")
@@ -224,14 +225,31 @@ class Walk:
         await self._send(rq.EndNight(id=new_id()))
         return await self.until(lambda night: night.ended, LOOK_S)
 
+    def _tunable(self) -> list[str]:
+        """Every setting that needs no restart, those for the copy too, and the test of the disk."""
+        return [
+            step.id
+            for step in self.night.plan("tuning")
+            if not step.by_hand and not self._at_restart(step.id)
+        ]
+
+    def _at_restart(self, step_id: str) -> bool:
+        proposal = self.night.proposals.get(step_id)
+        restarts = proposal is None and step_id.startswith("restart")
+        return restarts or (proposal is not None and proposal.takes_effect == "restart")
+
     async def _phase(self, phase: str) -> None:
         await self.look(phase)
         plan = self.night.plan(phase)
-        for server in sorted({name for step in plan if step.danger for name in step.servers}):
+        await self._run(phase, [it.id for it in plan if not it.paused and not it.after_turn])
+
+    async def _run(self, phase: str, wanted: list[str]) -> None:
+        """Every name typed that these steps want, then they are run."""
+        steps = [self.night.steps[step_id] for step_id in wanted]
+        for server in sorted({name for step in steps if step.danger for name in step.servers}):
             await self._send(rq.Confirm(id=new_id(), phase=phase, server=server))
-        wanted = [step.id for step in plan if not step.paused and not step.after_turn]
         before = {step_id: self.night.state_of(step_id) for step_id in wanted}
-        await self._send(rq.RunPhase(id=new_id(), phase=phase))
+        await self._send(rq.RunPhase(id=new_id(), phase=phase, steps=tuple(wanted)))
         night = await self.until(lambda now: _through(now, before), STEPS_S)
         for step_id in wanted:
             state = night.state_of(step_id)

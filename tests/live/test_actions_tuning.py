@@ -100,7 +100,7 @@ def running_with(settings: dict[str, Setting], *names: str) -> list[str]:
 async def test_settings_are_applied_read_back_restarted_and_undone(
     new: Running, night: ANight
 ) -> None:
-    names = ("shared_buffers", "max_worker_processes", "checkpoint_timeout", "wal_compression")
+    names = ("shared_buffers", "max_worker_processes", "max_wal_size", "checkpoint_timeout")
     before = running_with(await settings_of(new), *names)
     made = await planned(night, new, *names)
     assert [step.id.partition("-")[2] for step in made] == [

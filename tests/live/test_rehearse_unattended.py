@@ -48,6 +48,10 @@ def test_a_whole_night_loses_nothing_and_leaves_nothing(tmp_path: Path) -> None:
     assert (told["lost"], told["duplicated"], told["failed"], told["loose_ends"]) == (0, 0, 0, [])
     assert told["acknowledged"] > 1000 and told["rows_copied"] > 20_000
     assert {step["outcome"] for step in told["steps"]} <= {"done", "already"}
+    run = {step["id"] for step in told["steps"]}
+    assert run >= {"disk-test@new", "tune-max_wal_size@new", "import-autovacuum@new"}
+    assert "undo-import-autovacuum@new" in run, "settled before the traffic came"
+    assert "undo-tune-max_slot_wal_keep_size@old" in run, "what is changed on the source is a loan"
     (night,) = (tmp_path / "nightferry" / "nights").iterdir()
     assert (night / "report.md").exists()
     place = Path(load.read(night / "profile.toml").endpoints[0].config).parents[1]  # type: ignore[union-attr]

@@ -20,8 +20,7 @@ from tests.fix_servers import PASSWORD, Pair, StartServer
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("nights_here")]
 
 CHECKPOINT = "tune-checkpoint_timeout@new"
-COMPRESSION = "tune-wal_compression@new"
-BEFORE = {"checkpoint_timeout": "5min", "wal_compression": "off"}
+BEFORE = {"checkpoint_timeout": "5min"}
 
 
 @pytest.fixture
