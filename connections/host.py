@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import glob
 import os
 import pwd
 import shutil
@@ -328,7 +329,12 @@ def _staged(path: str, content: bytes) -> tuple[Path, Path, Path]:
 
 
 def _stage(real: Path, content: bytes) -> tuple[Path, Path, Path]:
-    """The file, the new one beside it, and where its backup is, if there is anything to back up."""
+    """The file, the new one beside it, and where its backup is, if there is anything to back up.
+
+    What an engine that was killed has made ready for it is taken away first.
+    """
+    for left in real.parent.glob(f".{glob.escape(real.name)}.nightferry-*"):
+        left.unlink(missing_ok=True)
     model = real if real.exists() else None
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     backup = real.with_name(f"{real.name}.nightferry-{stamp}")

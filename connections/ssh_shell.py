@@ -115,7 +115,8 @@ def staging_script(marks: Marks, path: str, stamp: str, size: int, *, creates: b
     """Makes the backup, and beside it the new file, of what comes over standard input.
 
     Neither is there if one of them cannot be whole, on disk, and with owner and mode of the file;
-    prints the file that the path, if it is a link, leads to. The file itself is not touched. With
+    prints the file that the path, if it is a link, leads to. The file itself is not touched; what
+    an engine that was killed has made ready for it before is taken away. With
     ``creates`` there may be none: then there is no backup either, and the new one has mode 0644.
     """
     missing = ":" if creates else 'fail "No such file or directory"'
@@ -134,6 +135,7 @@ real=$(readlink -f -- "$path") || fail "No such file or directory"
 folder=${{real%/*}}/
 backup=$folder${{real##*/}}.nightferry-{stamp}
 new=$folder.${{real##*/}}.nightferry-{stamp}
+rm -f -- "$folder.${{real##*/}}.nightferry-"*
 like() {{ [ "$(stat -c '%u %g %a' -- "$1")" = "$(stat -c '%u %g %a' -- "$real")" ]; }}
 if [ -e "$real" ]; then
   for copy in "$backup" "$new"; do

@@ -329,6 +329,17 @@ async def test_a_file_that_is_no_longer_what_it_was_is_left_alone(
     )
 
 
+async def test_what_a_killed_engine_made_ready_is_gone_with_the_next_edit(
+    host: RemoteMachine, tmp_path: Path
+) -> None:
+    file = tmp_path / "pgbouncer.ini"
+    file.write_text("old")
+    await host.prepare(str(file), "old", "newer")
+    assert len([*tmp_path.glob(".*")]) == 1
+    await host.write(str(file), "new")
+    assert (file.read_text(), [*tmp_path.glob(".*")]) == ("new", [])
+
+
 async def test_what_was_not_taken_leaves_neither_file_nor_process(
     host: RemoteMachine, tmp_path: Path
 ) -> None:

@@ -217,6 +217,17 @@ async def test_what_was_made_ready_and_not_used_leaves_nothing(work: Work, env: 
     assert (env.read_text(), [*env.parent.iterdir()]) == (before, [env])
 
 
+async def test_what_a_killed_engine_made_ready_is_gone_with_the_next_edit(
+    work: Work, env: Path
+) -> None:
+    ready = edit(env, new="@newer/")
+    await work.prepare(ready)
+    work._prepared.clear()
+    await work.do(edit(env), {})
+    assert not [*env.parent.glob("..env.nightferry-*")]
+    assert "@new/" in env.read_text()
+
+
 async def test_what_cannot_be_made_ready_is_said_before_its_moment(work: Work, env: Path) -> None:
     with pytest.raises(HostError, match=r"neither .* stands there"):
         await work.prepare(edit(env, old="@elsewhere/"))
