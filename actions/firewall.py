@@ -6,14 +6,16 @@ Knows the words of ufw, firewalld and nftables; must not know which of them is t
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
-from profiles.steps import Evidence, LooseEnd, Shell, Step
+from profiles.machine import HostSeen
+from profiles.steps import Evidence, LooseEnd, Shell, Step, quoted
 
 PHASE = "tuning"
-INPUT_CHAIN = "inet filter input"
-"""The chain that nftables' own example and Debian's configuration have."""
+FAMILIES = {4: ("inet", "ip"), 6: ("inet", "ip6")}
+"""The families of nftables' tables that see packets of a version of IP."""
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -29,9 +31,9 @@ class _Rule(NamedTuple):
     lasts: str
 
 
-def open_port(server: str, firewall: str | None, address: str, port: int) -> Step | None:
+def open_port(server: str, seen: HostSeen, address: str, port: int) -> Step | None:
     """A step for exactly one address; None for a firewall, or an address, that is none."""
-    rule = _rule(firewall, address, port)
+    rule, firewall = _rule(seen, address, port), seen.firewall
     if rule is None:
         return None
     shell = partial(Shell, host=server, as_user="root")
@@ -57,18 +59,18 @@ def open_port(server: str, firewall: str | None, address: str, port: int) -> Ste
     )
 
 
-def _rule(firewall: str | None, address: str, port: int) -> _Rule | None:
+def _rule(seen: HostSeen, address: str, port: int) -> _Rule | None:
     try:
         one = ipaddress.ip_address(address)
     except ValueError:
         return None
-    match firewall:
+    match seen.firewall:
         case "ufw":
             return _ufw(one, port)
         case "firewalld":
             return _firewalld(one, port)
         case "nftables":
-            return _nftables(one, port)
+            return _nftables(one, port, seen.input_chains)
     return None
 
 
@@ -99,18 +101,27 @@ def _firewalld(address: _Address, port: int) -> _Rule:
     )
 
 
-def _nftables(address: _Address, port: int) -> _Rule:
+def _nftables(address: _Address, port: int, input_chains: Sequence[str]) -> _Rule | None:
+    """In every chain that a packet has to pass: one that lets it in does not speak for others."""
+    passed = [each for each in input_chains if each.split()[0] in FAMILIES[address.version]]
+    if not passed:
+        return None
+    chains = [" ".join(map(quoted, each.split())) for each in passed]
     family = "ip" if address.version == 4 else "ip6"
-    name = f"nightferry-{port}"
-    listed = f"nft -a list chain {INPUT_CHAIN}"
-    handle = f"$({listed} | sed -n 's/.*comment \"{name}\" # handle //p')"
+    comment = f'comment "nightferry {address} {port}"'
+    rule = f"{family} saddr {address} tcp dport {port} accept {comment}"
+    listed = "; ".join(f"nft -a list chain {chain}" for chain in chains)
     return _Rule(
-        # First of all, or a rule that drops would come before it.
-        add=f"nft insert rule {INPUT_CHAIN} {family} saddr {address} tcp dport {port} accept"
-        f" comment {name}",
-        remove=f"nft delete rule {INPUT_CHAIN} handle {handle}",
-        ask=f"{listed} | grep -cF 'comment \"{name}\"' || true",
-        there="1",
+        # First of all, or a rule that drops would come before it; in all of them or in none.
+        add=f"nft {quoted('; '.join(f'insert rule {each} {rule}' for each in passed))}",
+        remove="; ".join(_taken_out(chain, comment) for chain in chains),
+        ask=f"{{ {listed}; }} | grep -cF '{comment}' || true",
+        there=str(len(chains)),
         gone="0",
         lasts="It is gone when the rules are loaded again, and with the next boot.",
     )
+
+
+def _taken_out(chain: str, comment: str) -> str:
+    handles = f"nft -a list chain {chain} | sed -n 's/.*{comment} # handle //p'"
+    return f"for handle in $({handles}); do nft delete rule {chain} handle $handle || exit; done"

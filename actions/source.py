@@ -67,7 +67,7 @@ def restart(server: str, settings: Mapping[str, str]) -> Step:
         id=f"restart@{server}",
         phase="preflight",
         title=f"Restart {server}, so that {', '.join(settings)} takes effect",
-        why="A restart ends every session: it is never done by the wizard.",
+        why="A restart ends every session: when that may be is yours to choose.",
         commands=(Words(text=f"Restart PostgreSQL on {server}, for {wanted}."),),
         holds=tuple(
             answers(

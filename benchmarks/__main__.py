@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks import facts, probe, start, ten_nights, tuning, tunnel, write_pause
+from benchmarks import facts, probe, screens, start, ten_nights, tuning, tunnel, write_pause
 from benchmarks.command import run
 
 BENCHMARKS = (
     write_pause.BENCHMARK,
     start.BENCHMARK,
+    screens.BENCHMARK,
     ten_nights.BENCHMARK,
     probe.BENCHMARK,
     tunnel.BENCHMARK,

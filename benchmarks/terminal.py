@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import termios
 import time
@@ -24,11 +25,14 @@ END_S = 60.0
 class Terminal:
     """Runs from entering to leaving the block; what still runs then is killed."""
 
-    def __init__(self, argv: Sequence[str | Path]) -> None:
-        self._screen = pyte.Screen(CELLS, ROWS)
+    def __init__(self, argv: Sequence[str | Path], size: tuple[int, int] = (CELLS, ROWS)) -> None:
+        cells, rows = size
+        self.read_bytes = 0
+        """What it has written so far, as far as it was taken in."""
+        self._screen = pyte.Screen(cells, rows)
         self._stream = pyte.ByteStream(self._screen)
         self._main, other = pty.openpty()
-        termios.tcsetwinsize(other, (ROWS, CELLS))
+        termios.tcsetwinsize(other, (rows, cells))
         self._process = subprocess.Popen(
             argv,
             stdin=other,
@@ -54,6 +58,11 @@ class Terminal:
         os.close(self._main)
 
     @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    @property
     def text(self) -> str:
         """What stands on its screen now."""
         return "\n".join(self._screen.display)
@@ -65,6 +74,19 @@ class Terminal:
             if time.monotonic() > until or not self._read(until):
                 raise DeadlineError("the terminal", f"see {pattern}", self.text)
         return time.monotonic()
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """Another size, and word of it: this terminal controls nobody, so the kernel sends none."""
+        cells, rows = size
+        self._screen.resize(rows, cells)
+        termios.tcsetwinsize(self._main, (rows, cells))
+        self._process.send_signal(signal.SIGWINCH)
+
+    def watch(self, seconds: float) -> None:
+        """Take in what it writes, for so long."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and self._read(until):
+            pass
 
     def press(self, key: str) -> None:
         """One key."""
@@ -87,5 +109,6 @@ class Terminal:
             drawn = os.read(self._main, 65536)
         except OSError:  # Linux says EIO when nobody has the other end open any more
             return False
+        self.read_bytes += len(drawn)
         self._stream.feed(drawn)
         return bool(drawn)

@@ -11,6 +11,7 @@ from checks import (
     counts,
     destination,
     endpoints,
+    logout,
     machine,
     pages,
     pooler,
@@ -65,6 +66,13 @@ SERVERS = (
     _sql("pg.size", "servers", OLD, servers.database_size),
     _sql("pg.standby", "servers", EACH, servers.standby),
     _sql("pg.same_cluster", "servers", BOTH, servers.same_cluster),
+    Check(
+        id="host.logout",
+        phase="servers",
+        sides=NIGHT,
+        run=logout.survives_logout,
+        needs=frozenset({"host"}),
+    ),
 )
 
 ROUTE = (

@@ -23,6 +23,12 @@ ARRIVAL_S = 0.4
 """How long a reading waits for the newest heartbeat to arrive, before it takes an older one."""
 LOOK_S = 0.03
 UNDEFINED_TABLE = "42P01"
+AGAIN = (
+    "the copy has to begin again. Settle the subscription and the slot (Aftercare), drop the new"
+    " database, and run the steps of Replication setup again"
+)
+OFTEN = "a column or table that only the source has, or a road that was cut"
+"""Why an apply worker ends and begins again."""
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +69,7 @@ async def read_sample(
     Takes up to 0.4 s when replication is slow. Raises ServerLostError, DeadlineError, AnswerError.
     """
     slot = (await ask(source, "slot", watched.slot)).first
-    trouble = _slot_trouble(slot, watched) or await _apply_trouble(destination, watched)
+    trouble = await _trouble(slot, destination, watched)
     behind_s = await _behind_s(source, destination, watched)
     replay = slot["replay_lsn"]
     sample = Sample(
@@ -96,33 +102,71 @@ def with_rates(sample: Sample, previous: Sample) -> Sample:
     )
 
 
-def _slot_trouble(slot: Row, watched: Watched) -> str:
+async def _trouble(slot: Row, destination: Asks, watched: Watched) -> str:
+    """The cause first: a subscription that is disabled or blocked ends its WAL sender too."""
+    if gone := _slot_gone(slot, watched):
+        return gone
+    answer = await ask(destination, "subscription", watched.subscription)
+    if not answer.rows:
+        return f"there is no subscription {watched.subscription} on the destination"
+    problems = await ask(destination, "replication_problems", watched.subscription)
+    row, problem = answer.first, problems.rows[0] if problems.rows else None
+    return (
+        ("" if row["enabled"] else _disabled(problem, watched))
+        or await _blocked(destination, watched)
+        or _unread(slot, problem, watched)
+        or _not_applied(row, problem, watched)
+    )
+
+
+def _slot_gone(slot: Row, watched: Watched) -> str:
     if not slot["slot_exists"]:
-        return f"there is no replication slot {watched.slot} on the source"
+        return f"there is no replication slot {watched.slot} on the source: {AGAIN}"
     if slot["wal_status"] == "lost":
-        return f"slot {watched.slot} is lost (wal_status = lost): the copy has to begin again"
+        return f"slot {watched.slot} is lost (wal_status = lost): {AGAIN}"
+    return ""
+
+
+def _disabled(problem: Row | None, watched: Watched) -> str:
+    name, counted = watched.subscription, _counted(problem) if problem else ""
+    enable = f"ALTER SUBSCRIPTION {name} ENABLE, on the destination"
+    if not counted:
+        return f"subscription {name} is disabled: {enable}"
+    why = "the destination's log says why. Mend that, then"
+    return f"subscription {name} is disabled after {counted}: {why} {enable}"
+
+
+async def _blocked(destination: Asks, watched: Watched) -> str:
+    """Nothing else shows this: subscription, worker and slot are all well meanwhile."""
+    answer = await ask(destination, "apply_blocked", watched.subscription)
+    if not answer.rows:
+        return ""
+    row = answer.first
+    who = ", ".join(filter(None, (row["who"], row["application"])))
+    return (
+        f"nothing is applied: for {row['waits_s']} s it has waited for a lock that pid"
+        f" {row['pid']} holds on the destination ({who}). Let that end, or there:"
+        f" SELECT pg_terminate_backend({row['pid']})"
+    )
+
+
+def _unread(slot: Row, problem: Row | None, watched: Watched) -> str:
     if slot["sender_state"] is None:
-        return f"nobody reads from slot {watched.slot}: no WAL sender runs for it"
+        counted = _counted(problem) if problem else ""
+        why = f" ({counted}). The destination's log says why: {OFTEN}" if counted else ""
+        return f"nobody reads from slot {watched.slot}: no WAL sender runs for it{why}"
     if slot["wal_status"] == "unreserved":
         return f"slot {watched.slot} is about to be lost (wal_status = unreserved)"
     return ""
 
 
-async def _apply_trouble(destination: Asks, watched: Watched) -> str:
-    answer = await ask(destination, "subscription", watched.subscription)
-    if not answer.rows:
-        return f"there is no subscription {watched.subscription} on the destination"
-    problems = await ask(destination, "replication_problems", watched.subscription)
-    counted = _counted(problems.rows[0]) if problems.rows else ""
-    row = answer.first
-    if not row["enabled"]:
-        after = f" after {counted}; the destination's log says which" if counted else ""
-        return f"subscription {watched.subscription} is disabled{after}"
+def _not_applied(row: Row, problem: Row | None, watched: Watched) -> str:
     if not row["working"]:
+        counted = _counted(problem) if problem else ""
         after = f" ({counted})" if counted else ""
         return f"subscription {watched.subscription} has no apply worker{after}"
     # An error that it works on after was tried again: a road that was cut, mostly.
-    conflicts = problems.rows[0]["conflicts"] if problems.rows else 0
+    conflicts = problem["conflicts"] if problem else 0
     return f"subscription {watched.subscription}: {conflicts} conflicts" if conflicts else ""
 
 

@@ -11,6 +11,9 @@ from checks.queries import Answer, ask
 MUST_NOT_SHRINK = ("max_connections", "max_locks_per_transaction", "max_prepared_transactions")
 """Less of these on the destination can refuse what the source allowed."""
 
+GENEROUS_BYTES = 1 << 30
+"""A slot that may keep so much, and more than the database, outlives the copy."""
+
 
 async def wal_level(look: Look, side: str) -> Said:
     """Is the log written with what logical decoding needs?"""
@@ -56,8 +59,12 @@ async def slot_retention(look: Look, side: str) -> Said:
     if keep == "-1" and idle == "0":
         says = "The slot keeps all log it needs: watch the source's disk."
         return Said(verdict="pass", figure=figure, says=says, evidence=answer.evidence)
+    generous = answer.first["keep_bytes"] >= max(answer.first["database_bytes"], GENEROUS_BYTES)
+    if generous and idle == "0":
+        says = "More than the whole database; and the slot is lost before the disk is full."
+        return Said(verdict="pass", figure=figure, says=says, evidence=answer.evidence)
     step, wants = ("max_slot_wal_keep_size@{source}", "-1")
-    if keep == "-1":
+    if keep == "-1" or generous:
         step, wants = ("idle_replication_slot_timeout@{source}", "0")
     return Said(
         verdict="warn",

@@ -12,7 +12,7 @@ from checks.host.applying import can_apply
 from checks.network import measure
 from checks.proposals import kernel, postgresql, settings
 from checks.proposals.disk import disk_test
-from checks.proposals.firewall import door
+from checks.proposals.firewall import can_be_let_in, door, listening
 from checks.proposals.kernel import Road
 from checks.proposals.made import Proposals
 from checks.queries import ask
@@ -116,7 +116,7 @@ async def who_reaches(look: Look, side: str) -> Said:
     every = (await ask(look.on(side), "admits_all")).first["every_address"]
     seen = await machine.seen(look, side)
     said = door(seen, road.port, reached=trip.took_ms is not None, admits_all=every)
-    if said.verdict != "stop" or seen.firewall is None:
+    if said.verdict != "stop" or not can_be_let_in(seen, listening(seen, road.port)):
         return said
     return _with_remedy(said, look, side)
 

@@ -62,6 +62,7 @@ Values = MutableMapping[str, str]
 
 FIRST_LOOK_S = 0.002
 LAST_LOOK_S = 1.0
+LOG_SAYS = "The server's log says why: mend that, then run the step again."
 """How long `Sql.until` waits between two questions: from the first to the last, growing."""
 
 LOOK_DEADLINE_S = 10.0
@@ -243,7 +244,7 @@ class Work:
                 if line_of(rows) == command.until:
                     return rows
                 if command.unless is not None and line_of(rows) == command.unless:
-                    raise AnswerError(command.server, in_short(text), said)
+                    raise AnswerError(command.server, in_short(text), said, LOG_SAYS)
             except (UnreachableError, ServerLostError, LockTimeoutError, DeadlineError) as error:
                 said = error.answered
             if loop.time() + pause_s >= end:

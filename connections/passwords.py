@@ -43,8 +43,8 @@ class _Login(NamedTuple):
 class Passwords:
     """Called with the name of a server or endpoint (its admin), or `client_of`, `of_host` of it."""
 
-    def __init__(self, profile: Profile) -> None:
-        self._logins = _logins(profile)
+    def __init__(self, profile: Profile | None) -> None:
+        self._logins = _logins(profile) if profile else {}
         self._told: dict[str, str] = {}
 
     def __repr__(self) -> str:
@@ -55,9 +55,27 @@ class Passwords:
         """Everything that it can be called with."""
         return tuple(self._logins)
 
+    def asks(self, name: str) -> bool:
+        """Whether the operator types it."""
+        return name in self._logins and self._logins[name].ref.ask
+
     def tell(self, name: str, value: str) -> None:
         """What the operator typed. Raises SecretError when nothing of that name takes one."""
-        self._told[self._known(name)] = value
+        self.hold(self._known(name), value)
+
+    def hold(self, name: str, value: str) -> None:
+        """The same for a name that only a later profile may have."""
+        self._told[name] = value
+
+    def follow(self, profile: Profile) -> None:
+        """From now on by the references of that profile; what was typed is still held."""
+        self._logins = _logins(profile)
+
+    def trying(self, profile: Profile) -> Passwords:
+        """Those of another profile, with what was typed here."""
+        other = Passwords(profile)
+        other._told = self._told
+        return other
 
     async def __call__(self, name: str) -> str | None:
         """The password; None when the reference leads to none. Raises SecretError."""

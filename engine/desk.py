@@ -24,6 +24,7 @@ from engine.pulses import Pulses
 from engine.runner import Runner
 from engine.sampler import Sampler
 from engine.stretch import ArmedStretch
+from engine.tasks import through
 from profiles import events as ev
 from profiles import requests as rq
 from profiles.errors import NightferryError, RefusedError
@@ -150,7 +151,7 @@ class Desk:
 
         What measures for long goes on beside the others, until an attempt is armed.
         """
-        if phase in self._asked:
+        if phase in self._asked or phase in self._live.state.looking:
             answered = "it is being looked at already"
             raise RefusedError(phase, "look", answered, "Wait for its end.")
         self._asked.add(phase)
@@ -160,11 +161,13 @@ class Desk:
                 rules.not_armed(self._live.state, phase, "look")
                 await self._see_taken_back(phase)
                 look = asyncio.create_task(self._looker.look(phase))
+                await asyncio.sleep(0)  # it has begun, and the night says so, until it says its end
+                self._asked.discard(phase)
                 if phase in MEASURED_FOR_LONG:
                     self._measuring = look
                 else:
-                    await _through(look)
-            await _through(look)
+                    await through(look)
+            await through(look)
         finally:
             self._asked.discard(phase)
 
@@ -356,15 +359,3 @@ class Desk:
         if not self._closing:
             self._sampler.follow()
             self._pulses.follow()
-
-
-async def _through(look: asyncio.Task[None]) -> None:
-    """Waits for it, and ends it when nobody waits any more; ended by others, it is just over."""
-    try:
-        await asyncio.wait({look})
-    except asyncio.CancelledError:
-        look.cancel()
-        await asyncio.wait({look})
-        raise
-    if not look.cancelled():
-        look.result()

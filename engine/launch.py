@@ -27,7 +27,7 @@ from profiles.events import NightBegan
 from profiles.fold import Night
 from profiles.journal import Journal, is_live
 from profiles.nights import new_night, socket_path
-from profiles.profile import Profile
+from profiles.profile import FORMAT, Profile
 from profiles.requests import Hello
 
 LOG = "engine.log"
@@ -50,6 +50,16 @@ def begin(profile: Profile) -> Path:
     names = {"night": folder.name, "version": VERSION, "profile": profile.name}
     with Journal.create(folder, **names) as journal:
         began = NightBegan(profile=msgspec.to_builtins(profile), version=VERSION)
+        LiveNight(folder, journal, Night()).publish(began)
+    return folder
+
+
+def begin_draft(name: str) -> Path:
+    """The folder of a new night of which only the profile's name is known; raises JournalError."""
+    folder = new_night(name, datetime.now(UTC))
+    raw = {"profile": FORMAT, "name": name, "databases": [], "source": {}, "destination": {}}
+    with Journal.create(folder, night=folder.name, version=VERSION, profile=name) as journal:
+        began = NightBegan(profile=raw, version=VERSION, draft=True)
         LiveNight(folder, journal, Night()).publish(began)
     return folder
 

@@ -15,16 +15,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from connections.passwords import Passwords
 from engine import VERSION, told
-from engine.launch import PROFILE
+from engine.entry import DeskFactory, Entry, NightDesk, profile_of
 from engine.night import LiveNight
-from engine.server import RequestDesk, WindowServer, mistake
-from profiles import load
+from engine.server import WindowServer, mistake
 from profiles.errors import (
     JournalLockedError,
     JournalVersionError,
@@ -42,31 +40,18 @@ STOPPED, FAILED, NOT_THIS_NIGHT = 0, 1, 3
 log = logging.getLogger("engine.main")
 
 
-class NightDesk(RequestDesk, Protocol):
-    """What the engine's process needs of a desk."""
-
-    async def start(self) -> None:
-        """Go on where the journal ends: ask the servers about what is in doubt."""
-
-    async def close(self, reason: str) -> None:
-        """Leave everything so that the night can be resumed."""
-
-
-DeskFactory = Callable[[LiveNight, Profile, Path, Passwords], NightDesk]
-
-
 class KeptPasswords(Passwords):
     """What the operator typed, held here and by the keeper, so that it outlives this process."""
 
-    def __init__(self, profile: Profile, keeper: socket.socket | None) -> None:
+    def __init__(self, profile: Profile | None, keeper: socket.socket | None) -> None:
         super().__init__(profile)
         self._keeper = keeper
         for name, value in (told.held(keeper) if keeper else {}).items():
-            super().tell(name, value)
+            super().hold(name, value)
 
-    def tell(self, name: str, value: str) -> None:
+    def hold(self, name: str, value: str) -> None:
         """Hold it, and let the keeper hold it too; without one it is asked again next time."""
-        super().tell(name, value)
+        super().hold(name, value)
         if self._keeper is None:
             return
         try:
@@ -146,14 +131,15 @@ async def _serve(folder: Path, keeper: socket.socket | None, new_desk: DeskFacto
     """Hold the journal while the night is served. Raises JournalError, ProfileError."""
     with Journal.open(folder) as journal:
         state = fold(journal.events)
-        profile = load.read(folder / PROFILE)
+        profile = profile_of(folder, state)
         live = LiveNight(folder, journal, state)
         resumed = any(isinstance(event, EngineStarted) for event in journal.events)
         journal.events.clear()  # a long night's events are many, and the state has what counts
         live.publish(EngineStarted(pid=os.getpid(), resumed=resumed, torn=journal.torn))
         log.info("engine %s of %s, process %d", VERSION, folder.name, os.getpid())
         passwords = KeptPasswords(profile, keeper)
-        await Engine(live, new_desk(live, profile, folder, passwords)).run()
+        desk = Entry(live, profile, folder, passwords, new_desk)
+        await Engine(live, desk).run()
 
 
 def _desk(live: LiveNight, profile: Profile, folder: Path, passwords: Passwords) -> NightDesk:

@@ -16,6 +16,7 @@ from profiles.machine import HostSeen, Proposal
 from profiles.steps import LooseEnd, Outcome, Step
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Side = Literal["source", "destination"]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
@@ -38,6 +39,25 @@ class NightBegan(Event, frozen=True, kw_only=True, tag="night-began"):
 
     profile: dict[str, Any]
     version: str
+    draft: bool = False
+    """It is only begun: servers are tried as it is entered, and nothing else can be done."""
+
+
+class ProfileChanged(Event, frozen=True, kw_only=True, tag="profile-changed"):
+    """From here on the night is another one: what was found before, was found of other servers."""
+
+    profile: dict[str, Any]
+
+
+class Tried(Event, frozen=True, kw_only=True, tag="tried"):
+    """A server was tried as it was entered. For the windows only."""
+
+    side: Side
+    entered: dict[str, Any]
+    """As it would stand in the profile."""
+    moving: str
+    """The database that moves."""
+    findings: tuple[Finding, ...]
 
 
 class EngineStarted(Event, frozen=True, kw_only=True, tag="engine-started"):
@@ -359,6 +379,8 @@ class UnknownEvent(Event, frozen=True, kw_only=True, tag="unknown"):
 
 AnyEvent = (
     NightBegan
+    | ProfileChanged
+    | Tried
     | EngineStarted
     | EngineStopped
     | ServerSeen
@@ -393,7 +415,7 @@ AnyEvent = (
     | UnknownEvent
 )
 
-WINDOW_ONLY = (Sampled, HostSampled, Progressed, Probed, GateRead, Refused)
+WINDOW_ONLY = (Sampled, HostSampled, Progressed, Probed, GateRead, Refused, Tried)
 """Not journalled, but for what `is_journalled` lets through."""
 
 

@@ -91,6 +91,12 @@ class Night:
     began: datetime | None = None
     version: str = ""
     profile: dict[str, Any] = field(default_factory=dict)
+    draft: bool = False
+    """The profile is not whole yet."""
+    changed: datetime | None = None
+    """When the profile became what it is; None: the night began on it."""
+    tried: dict[ev.Side, ev.Tried] = field(default_factory=dict)
+    """What was found of each server when it was entered last."""
     engine_pid: int | None = None
     servers: dict[str, ev.ServerSeen] = field(default_factory=dict)
     hosts: dict[str, HostSeen] = field(default_factory=dict)
@@ -196,6 +202,13 @@ class Night:
         """An armed stretch is under way, or waits for its first key."""
         return self.stretch is not None and not self.stretch.over
 
+    def why_fixed(self) -> str:
+        """Why the profile cannot be another one any more; empty while it can."""
+        if self.armed:
+            return "an attempt is armed"
+        begun = [self.steps[id_].title if id_ in self.steps else id_ for id_ in self.states]
+        return f"a step of this night has begun: {begun[0]}" if begun else ""
+
     @property
     def moved(self) -> bool:
         """The traffic is on the new server."""
@@ -205,6 +218,17 @@ class Night:
 
     def _night_began(self, event: ev.NightBegan) -> None:
         self.profile, self.version, self.began = event.profile, event.version, event.at
+        self.draft = event.draft
+
+    def _profile_changed(self, event: ev.ProfileChanged) -> None:
+        """Nothing was done yet, and what was found and planned is of no server any more."""
+        anew = Night(self.name, self.seq, self.at, self.began, self.version, event.profile)
+        anew.changed, anew.engine_pid = event.at, self.engine_pid
+        anew.said, anew.told = self.said, self.told
+        vars(self).update(vars(anew))
+
+    def _tried(self, event: ev.Tried) -> None:
+        self.tried[event.side] = event
 
     def _engine_started(self, event: ev.EngineStarted) -> None:
         self.engine_pid = event.pid

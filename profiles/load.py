@@ -33,7 +33,7 @@ def read(path: Path) -> Profile:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise ProfileError(str(path), (f"{path}: expected TOML, found: {error}",)) from None
-    found = list(_problems(raw))
+    found = wrong_in(raw)
     if found:
         line_of = finder(text)
         lines = [(line_of(problem.path), problem) for problem in found]
@@ -41,6 +41,16 @@ def read(path: Path) -> Profile:
         said = [f"{path}:{line}: {_dotted(key)}: {says}" for line, (key, says) in lines]
         raise ProfileError(str(path), tuple(said))
     return msgspec.convert(raw, Profile)
+
+
+def wrong_in(raw: Table) -> list[Problem]:
+    """Everything that keeps a raw table from being a profile; nothing: it is one."""
+    return list(_problems(raw))
+
+
+def wrong_in_server(raw: Table) -> list[Problem]:
+    """The same of the table of one server alone."""
+    return list(problems(Server, raw, RULES))
 
 
 def write(path: Path, profile: Profile) -> None:

@@ -144,7 +144,9 @@ class HostSeen(_Seen, frozen=True, kw_only=True):
     tools: dict[str, str] = {}
     """Programs that are there, by name: their paths."""
     firewall: str | None = None
-    """``ufw``, ``firewalld`` or ``nftables``, where one of them is at work and we may ask it."""
+    """``ufw``, ``firewalld``, ``iptables`` or ``nftables``, whichever is at work, if we may ask."""
+    input_chains: tuple[str, ...] = ()
+    """Of nftables: those that a packet has to pass, as ``inet filter input``."""
     listens: tuple[str, ...] = ()
     """Addresses with ports on which somebody listens by TCP."""
     unread: tuple[str, ...] = ()

@@ -44,10 +44,18 @@ def _head(night: Night) -> str:
         f"Profile {profile.get('name', '?')}, route {profile.get('route', 'postgres-logical')}, "
         f"database {', '.join(profile.get('databases', [])) or '?'}.",
         f"Began {_time(night.began)}; the last event is of {_time(night.at)}.",
+        *_changed(night),
         f"Outcome: {_outcome(night)}.",
         f"Nightferry {night.version or '?'}.",
     ]
     return f"# Night {night.name or '?'}\n\n" + "".join(f"- {_cell(line)}\n" for line in lines)
+
+
+def _changed(night: Night) -> list[str]:
+    if night.draft:
+        return ["The profile was never whole."]
+    changed = night.changed
+    return [f"The profile is the one that was entered at {_time(changed)}."] if changed else []
 
 
 def _outcome(night: Night) -> str:

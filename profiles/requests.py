@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from profiles.events import Side
 from profiles.secrets import MASK
 
 PROTOCOL = 1
@@ -32,6 +33,22 @@ class Probe(Request, frozen=True, kw_only=True, tag="probe"):
     """Look: run the checks of a phase, and render its steps from what was found."""
 
     phase: str
+
+
+class TryServer(Request, frozen=True, kw_only=True, tag="try-server"):
+    """Say what is found of one server of a profile that is still being entered."""
+
+    side: Side
+    server: dict[str, Any]
+    """As it would stand in the profile."""
+    database: str
+    """The one that moves; empty while it has not been entered."""
+
+
+class ChangeProfile(Request, frozen=True, kw_only=True, tag="change-profile"):
+    """Another profile for the night; refused once a step of it has begun."""
+
+    profile: dict[str, Any]
 
 
 class Confirm(Request, frozen=True, kw_only=True, tag="confirm"):
@@ -135,6 +152,8 @@ class Stop(Request, frozen=True, kw_only=True, tag="stop"):
 AnyRequest = (
     Hello
     | Probe
+    | TryServer
+    | ChangeProfile
     | Confirm
     | RunStep
     | RunPhase

@@ -1,5 +1,6 @@
 """``python -m rehearsal start``, ``… road FOLDER --delay-ms 20 --loss-percent 1`` (or
-``--jitter-ms``, ``--rate-mbit``; what is not named stays), or ``… end FOLDER old|new``.
+``--jitter-ms``, ``--rate-mbit``; what is not named stays), ``… fault FOLDER NAME [--undo]``, or
+``… end FOLDER old|new``.
 
 For a process that loads no driver. The answer is one JSON object on standard output; an error is
 one too, and the exit code is then 1.
@@ -16,7 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 from profiles.errors import HostError, NightferryError
-from rehearsal import box, knobs
+from rehearsal import box, faults, knobs
 from rehearsal.box import Box
 from rehearsal.folders import BoxState, stands_on
 from rehearsal.ledger import Verdict
@@ -47,6 +48,17 @@ async def road(folder: Path, typed: Mapping[str, str]) -> dict[str, Any]:
     carried = await running.road(wanted)
     before = f"{carried.frames} packets carried before, {carried.lost} lost"
     return {"says": f"The road is now: {knobs.said(wanted)} ({before})."}
+
+
+async def fault(folder: Path, name: str, *, undo: bool) -> dict[str, Any]:
+    """Make a fault of one, or take it back; what was done."""
+    running = Box(folder)
+    state_of(running)
+    if name not in faults.BY_NAME:
+        raise HostError(
+            THIS_MACHINE, f"make the fault {name}", f"there is {', '.join(faults.BY_NAME)}"
+        )
+    return {"says": await running.fault(name, undo=undo)}
 
 
 def state_of(running: Box) -> BoxState:
@@ -97,6 +109,10 @@ def main(words: list[str]) -> int:
                 said = asyncio.run(start())
             case ["road", folder, *options] if typed := named(options):
                 said = asyncio.run(road(Path(folder), typed))
+            case ["fault", folder, name]:
+                said = asyncio.run(fault(Path(folder), name, undo=False))
+            case ["fault", folder, name, "--undo"]:
+                said = asyncio.run(fault(Path(folder), name, undo=True))
             case ["end", folder, ("old" | "new") as server]:
                 said = asyncio.run(end(Path(folder), server))
             case _:

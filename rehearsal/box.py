@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from profiles.errors import HostError
-from rehearsal import binaries, folders
+from rehearsal import binaries, folders, killing
 from rehearsal.application import Stats
 from rehearsal.folders import BoxState, Layout, Settings
 from rehearsal.ledger import Entry, Verdict, read
@@ -85,6 +85,16 @@ class Box:
         assert carried is not None
         return carried
 
+    async def fault(self, name: str, *, undo: bool = False) -> str:
+        """Make a fault, by its name in `rehearsal.faults`, or take it back; says what was done.
+
+        Raises HostError where it cannot be made now, with what has to be there first.
+        """
+        if name == "killed-engine":
+            return killing.says() if undo else await asyncio.to_thread(killing.kill, self.folder)
+        tried = f"{'take back' if undo else 'make'} the fault {name}"
+        return (await self._order(Order(do="fault", name=name, undo=undo), tried)).says
+
     async def end(self) -> None:
         """Take everything down and remove the folder; returns when it is gone. Raises HostError.
 
@@ -110,8 +120,8 @@ class Box:
         finally:
             os.close(lock)
 
-    async def _order(self, order: Order) -> Reply:
-        tried = f"tell the rehearsal {self.folder}: {order.do}"
+    async def _order(self, order: Order, tried: str = "") -> Reply:
+        tried = tried or f"tell the rehearsal {self.folder}: {order.do}"
         try:
             async with asyncio.timeout(ORDER_DEADLINE_S):
                 answer = await self._ask(msgspec.json.encode(order) + b"\n")
@@ -120,7 +130,7 @@ class Box:
             raise HostError(THIS_MACHINE, tried, str(error) or "no answer", remedy) from error
         reply = msgspec.json.decode(answer, type=Reply)
         if reply.error:
-            raise HostError(THIS_MACHINE, tried, reply.error)
+            raise HostError(THIS_MACHINE, tried, reply.error, reply.remedy)
         return reply
 
     async def _ask(self, line: bytes) -> bytes:

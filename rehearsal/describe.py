@@ -33,6 +33,7 @@ THRESHOLDS = Thresholds(
     lag_held_s=3.0,
     slot_deadline_s=60.0,
     copy_deadline_s=900.0,
+    long_transaction_s=5.0,
     write_rate_window_s=2.0,
     network_cycles=5,
 )

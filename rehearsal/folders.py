@@ -23,6 +23,8 @@ from rehearsal.processes import Running, end_recorded, unprivileged
 from rehearsal.wire import Conditions
 
 PREFIX = "nightferry-rehearsal-"
+BOX = "rehearsal.box"
+"""In a night's folder: the folder of the rehearsal that it moves."""
 YOUNG_S = 60.0
 """A folder without a lock file is left alone this long: it may be in the making."""
 
@@ -69,6 +71,8 @@ class BoxState(msgspec.Struct, frozen=True, kw_only=True):
     new_port: int = 0
     pool_port: int = 0
     processes: tuple[Running, ...] = ()
+    faults: tuple[str, ...] = ()
+    """Those that are at work, by their names."""
 
 
 def stands_on(state: BoxState) -> str:

@@ -21,7 +21,8 @@ from typing import Literal
 import asyncpg  # type: ignore[import-untyped]
 import msgspec
 
-from profiles.errors import NightferryError
+from profiles.errors import HostError, NightferryError
+from rehearsal.breaking import Breaking
 from rehearsal.folders import Layout, Settings
 from rehearsal.ledger import Verdict
 from rehearsal.wire import Carried, Conditions
@@ -34,17 +35,22 @@ TROUBLE = (NightferryError, asyncpg.PostgresError, asyncpg.InterfaceError, OSErr
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """A command to a running rehearsal."""
 
-    do: Literal["stop-application", "compare", "road", "end"]
+    do: Literal["stop-application", "compare", "road", "fault", "end"]
     server: Literal["old", "new"] = "new"
     conditions: Conditions = Conditions()
+    name: str = ""
+    """Of the fault."""
+    undo: bool = False
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """The answer: what went wrong, or what was asked for."""
 
     error: str = ""
+    remedy: str = ""
     verdict: Verdict | None = None
     carried: Carried | None = None
+    says: str = ""
 
 
 class Supervisor:
@@ -55,6 +61,7 @@ class Supervisor:
         text = layout.settings.read_bytes()
         self.settings = msgspec.json.decode(text, type=Settings)
         self.world = World(layout, self.settings)
+        self.breaking = Breaking(self.world)
         self.over = asyncio.Event()
 
     async def run(self) -> None:
@@ -71,6 +78,7 @@ class Supervisor:
         try:
             await self._serve()
         finally:
+            await self.breaking.end()
             await self.world.end()
             shutil.rmtree(self.layout.folder, ignore_errors=True)
 
@@ -106,8 +114,14 @@ class Supervisor:
                     return Reply(verdict=await self.world.compare(order.server))
                 case "road":
                     return Reply(carried=self.world.be(order.conditions))
+                case "fault" if order.undo:
+                    return Reply(says=await self.breaking.undo(order.name))
+                case "fault":
+                    return Reply(says=await self.breaking.make(order.name))
                 case "end":
                     self.over.set()
+        except HostError as error:
+            return Reply(error=error.answered, remedy=error.remedy)
         except (msgspec.MsgspecError, *TROUBLE) as error:
             return Reply(error=str(error))
         return Reply()

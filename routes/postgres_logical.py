@@ -63,9 +63,11 @@ def tune(given: Given) -> list[Step]:
         restarted=() if profile.rehearsal or night.moved else (new.name,),
     )
     shut = next((found for found in given.findings if found.remedy == f"firewall@{old.name}"), None)
-    seen_from = new.comes_from or new.address
     if shut is not None and (there := night.hosts.get(old.name)):
-        door = firewall.open_port(old.name, there.firewall, seen_from, old.port)
+        through = old.replication_tunnel
+        comes_from = through.comes_from if through else new.comes_from or new.address
+        port = through.login_port if through else old.port
+        door = firewall.open_port(old.name, there, comes_from, port)
         made += [door] if door else []
     data = night.hosts[new.name].place("data") if new.name in night.hosts else None
     return [*made, *([tuning.disk_test(new.name, data.path)] if data else [])]

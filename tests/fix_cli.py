@@ -65,6 +65,7 @@ class Window:
     parted: str | None = "detach"
     left_with = 0
     opened: list[tuple[Path | None, bool]] = []
+    mouse: list[bool] = []
 
     def __init__(self, folder: Path | None, *, watch: bool, rehearse: object) -> None:
         Window.opened.append((folder, watch))
@@ -72,7 +73,7 @@ class Window:
         self.return_code: int | None = Window.left_with
 
     def run(self, *, mouse: bool) -> str | None:
-        assert not mouse
+        Window.mouse.append(mouse)
         return Window.parted
 
 
@@ -85,5 +86,6 @@ def left_window(monkeypatch: pytest.MonkeyPatch) -> type[Window]:
     monkeypatch.setattr(cli, "_no_terminal", lambda: "")
     monkeypatch.setattr(commands, "ensure_engine", lambda folder: None)
     monkeypatch.setattr(Window, "opened", [])
+    monkeypatch.setattr(Window, "mouse", [])
     monkeypatch.setattr(Window, "parted", "detach")
     return Window

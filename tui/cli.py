@@ -24,6 +24,21 @@ from tui.path import path
 NIGHT = click.argument("night", required=False)
 
 
+def _leave_the_mouse(ctx: click.Context, option: click.Parameter, value: bool) -> None:
+    """Before the command or behind it, it is the same."""
+    root = ctx.find_root()
+    root.obj = bool(root.obj) or value
+
+
+NO_MOUSE = click.option(
+    "--no-mouse",
+    is_flag=True,
+    expose_value=False,
+    callback=_leave_the_mouse,
+    help="Leave the mouse to the terminal: it selects text as ever, without shift.",
+)
+
+
 class _Told(click.Group):
     """A group whose commands end with a message, never with a traceback, when the world says no."""
 
@@ -36,6 +51,7 @@ class _Told(click.Group):
 
 @click.group(cls=_Told, invoke_without_command=True)
 @click.version_option(VERSION, prog_name="nightferry")
+@NO_MOUSE
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Carry a live PostgreSQL server to a new machine without its users noticing.
@@ -48,6 +64,7 @@ def main(ctx: click.Context) -> None:
 
 @main.command("open")
 @click.argument("profile", type=click.Path(path_type=Path))
+@NO_MOUSE
 def open_(profile: Path) -> None:
     """Begin a night on the profile in a TOML file, and open the wizard."""
     _needs_a_terminal()
@@ -59,6 +76,7 @@ def open_(profile: Path) -> None:
 
 @main.command()
 @NIGHT
+@NO_MOUSE
 def attach(night: str | None) -> None:
     """Open the wizard on a night that was begun; its engine is started if it is not running."""
     _needs_a_terminal()
@@ -69,6 +87,7 @@ def attach(night: str | None) -> None:
 
 @main.command()
 @NIGHT
+@NO_MOUSE
 def watch(night: str | None) -> None:
     """Open a window on a live night that shows everything and can do nothing."""
     _needs_a_terminal()
@@ -119,6 +138,7 @@ def report(night: str | None) -> None:
 @click.option(
     "--json", "as_json", is_flag=True, help="Unattended: one JSON object on standard output."
 )
+@NO_MOUSE
 @click.pass_context
 def rehearse(ctx: click.Context, unattended: bool, as_json: bool) -> None:
     """Practise a whole night on two throwaway servers and an application that keeps writing.
@@ -152,7 +172,8 @@ def _wizard(folder: Path | None, *, watching: bool = False) -> None:
     _needs_a_terminal()
     from tui import commands
 
-    raise SystemExit(commands.show(folder, watching=watching))
+    mouse = not click.get_current_context().find_root().obj
+    raise SystemExit(commands.show(folder, watching=watching, mouse=mouse))
 
 
 def _needs_a_terminal() -> None:
@@ -167,4 +188,4 @@ def _no_terminal() -> str:
     """Why there is no terminal that can be drawn on; empty when there is one."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return "this is no terminal"
-    return "TERM is dumb" if os.environ.get("TERM", "dumb") == "dumb" else ""
+    return "TERM is dumb" if (os.environ.get("TERM") or "dumb") == "dumb" else ""

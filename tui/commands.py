@@ -6,6 +6,8 @@ Reads journals and asks engines; prints nothing but what stands after the wizard
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,16 +110,21 @@ def report(folder: Path) -> tuple[Path, str]:
     return path, text
 
 
-def show(folder: Path | None, *, watching: bool = False) -> int:
-    """The wizard until it is left, then a summary; the exit code. Raises EngineError."""
-    from tui import rehearse
+def show(folder: Path | None, *, watching: bool = False, mouse: bool = True) -> int:
+    """The wizard until it is left, then a summary; the exit code. Raises EngineError.
+
+    Without ``mouse`` the terminal keeps the mouse to itself: it selects text as it always does.
+    """
+    from tui import rehearse, terminal
     from tui.app import Nightferry
 
     if folder is not None and not watching:
         ensure_engine(folder)
     window = Nightferry(folder, watch=watching, rehearse=rehearse.begin)
-    with rehearse.kept_alive(lambda: window.folder):
-        parted = window.run(mouse=False)
+    with rehearse.kept_alive(lambda: window.folder), terminal.title_kept(os.environ):
+        # What was loaded stays: looking through it again and again would hold up a key for 40 ms.
+        gc.freeze()
+        parted = window.run(mouse=mouse)
     code = window.return_code or 0
     if window.folder is None or code >= HUNG_UP:
         return code
@@ -133,7 +140,8 @@ def summary(folder: Path) -> str:
     path, _ = report(folder)
     lines = [f"{said['night']}: {said['state']}", f"journal  {said['journal']}", f"report   {path}"]
     if said["live"]:
-        lines.append(f"The night goes on: nightferry attach {said['night']}")
+        back = f"nightferry attach {said['night']}"
+        lines.append(f"The night goes on without this window. Come back with: {back}")
     return "\n".join(lines)
 
 

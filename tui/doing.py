@@ -18,6 +18,7 @@ from profiles.requests import (
     ChooseValue,
     Confirm,
     Request,
+    RunStep,
     Skip,
     Stop,
     TellSecret,
@@ -42,12 +43,12 @@ WIDE_CELLS = 70
 
 
 def unconfirmed(
-    night: Night, steps: Sequence[Step], *, undoing: bool = False
+    night: Night, steps: Sequence[Step], *, settled_too: bool = False
 ) -> dict[tuple[str, str], list[Step]]:
     """The (phase, server) whose name has yet to be typed, each with the steps that want it."""
     wanted: dict[tuple[str, str], list[Step]] = {}
     for step in steps:
-        if step.danger and (undoing or not night.state_of(step.id).settled):
+        if step.danger and (settled_too or not night.state_of(step.id).settled):
             for server in step.servers:
                 wanted.setdefault((step.phase, server), []).append(step)
     return {key: said for key, said in wanted.items() if key not in night.confirmed}
@@ -55,7 +56,8 @@ def unconfirmed(
 
 async def confirmed(window: Nightferry, steps: Sequence[Step], request: Request) -> None:
     """Have the name of every server typed that these steps endanger, then ask."""
-    wanted = unconfirmed(window.view.night, steps, undoing=isinstance(request, UndoStep))
+    meant = isinstance(request, RunStep | UndoStep)
+    wanted = unconfirmed(window.view.night, steps, settled_too=meant)
     for (phase, server), endangering in wanted.items():
         said = [f"! {step.title}: {step.danger}" for step in endangering[:6]]
         if len(endangering) > 6:

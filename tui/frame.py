@@ -20,11 +20,13 @@ from engine.client import new_id
 from profiles.fold import Night, Stretch
 from profiles.phases import BY_ID, PHASES
 from profiles.requests import Abort, Cancel, Go
+from tui import cards
+from tui.glyphs import drawn
 from tui.keys import Offer, find, footer_line, help_lines
 from tui.widgets.lines import Lines
 from tui.words import header, rail
 from tui.words.stopped import stopped_lines
-from tui.words.text import Line, Span, Tone, line, wrap
+from tui.words.text import Line, line, message, wrap
 from tui.words.view import View
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 WIDE = 100
 """From so many columns on the rail shows titles."""
 TOO_SMALL = "Nightferry needs 60×20.\nThe night goes on;\nmake the window larger."
-HELP_CELLS = 72
+HELP_CELLS = 70
 AROUND = ("header", "stopped", "rail", "message", "footer")
 
 
@@ -43,6 +45,8 @@ class Frame(Screen[None]):
     PHASE = "sessions"
     HELP_WORDS = ""
     """What this screen is for, and what its actions will do to which server."""
+    INTERRUPTED = True
+    """A password or a host key is asked for here as soon as it is wanted."""
     AUTO_FOCUS = "Rows"
 
     def __init__(self) -> None:
@@ -76,7 +80,7 @@ class Frame(Screen[None]):
                 yield from [panel for name, panel in self.panels.items() if name not in AROUND]
         yield self.panels["message"]
         yield self.panels["footer"]
-        yield Static(TOO_SMALL, id="too-small", markup=False)
+        yield Static(drawn(TOO_SMALL, Lines.glyphs), id="too-small", markup=False)
 
     @property
     def stands(self) -> bool:
@@ -114,12 +118,7 @@ class Frame(Screen[None]):
 
     def tell(self, text: str, *, trouble: bool = False) -> None:
         """A message above the footer, until the next key."""
-        tone: Tone = "warn" if trouble else "note"
-        lines = wrap(text, self.size.width - 4, tone)
-        if lines:
-            mark = Span("! " if trouble else "· ", tone)
-            lines = [line(mark, *lines[0]), *[line("  ", *each) for each in lines[1:]]]
-        self._show_panel("message", lines)
+        self._show_panel("message", message(text, trouble, self.size.width - 4))
 
     def on_mount(self) -> None:
         """Draw once the layout has given every panel its size."""
@@ -158,10 +157,7 @@ class Frame(Screen[None]):
         self.redraw()
 
     def _show_panel(self, name: str, lines: list[Line]) -> None:
-        panel = self.panels[name]
-        panel.set_class(bool(lines), "-shown")
-        panel.styles.height = len(lines) + panel.gutter.height if lines else 0
-        panel.show(lines)
+        self.panels[name].show_if_any(lines)
 
     def _armed_offers(self) -> list[Offer]:
         stretch = self.night.stretch
@@ -183,6 +179,7 @@ class Frame(Screen[None]):
     def _anywhere(self) -> list[Offer]:
         return [
             *self._when_asked(),
+            *cards.offers(self.window, self.PHASE),
             Offer("l", "Journal", self.window.show_journal, area="view"),
             Offer("?", "Help", self.show_help, area="view"),
             Offer("f1", "Help", self.show_help, quiet=True, area="view"),
@@ -225,8 +222,14 @@ class Frame(Screen[None]):
     def show_help(self) -> None:
         """What this screen is for, and every key with what it does now."""
         title = BY_ID[self.PHASE].title
-        lines = [*wrap(self.HELP_WORDS, HELP_CELLS), line(), *help_lines(self.all_offers())]
-        self.window.read(f"Help: {title}", lines)
+        lines = [*wrap(self.HELP_WORDS, HELP_CELLS), line()]
+        if said := self.focus_words():
+            lines += [*wrap(said, HELP_CELLS), line()]
+        self.window.read(f"Help: {title}", [*lines, *help_lines(self.all_offers())])
+
+    def focus_words(self) -> str:
+        """What has the focus, and what can be done with it."""
+        return ""
 
     def go(self) -> None:
         """The armed stretch, or its next step."""

@@ -5,6 +5,10 @@ from __future__ import annotations
 import locale
 from collections.abc import Mapping
 
+LOCALES = ("LC_ALL", "LC_CTYPE", "LANG")
+"""Where a locale is named, the strongest first."""
+PORTABLE = ("C", "POSIX")
+"""Their characters are ASCII."""
 BRAILLE = range(0x2800, 0x2900)
 SHADES = " ▂▄▆█"
 ASCII_SHADES = " .:#"
@@ -31,6 +35,7 @@ TWINS = {
     "↓": "v",
     "↑": "^",
     "─": "-",
+    "▏": "|",
 }
 """Every twin is one cell wide, so that columns stay where they are."""
 
@@ -57,11 +62,22 @@ def table(encoding: str, term: str) -> Mapping[int, str]:
 
 def table_here(environment: Mapping[str, str]) -> Mapping[int, str]:
     """The table for the terminal we stand in, by its locale and its name."""
-    named = next(
-        (environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), ""
-    )
-    encoding = named if "." in named else locale.getpreferredencoding(False)
+    named = _named(environment)
+    said = "." in named or named in PORTABLE
+    encoding = named if said else locale.getpreferredencoding(False)
     return table(encoding, environment.get("TERM", ""))
+
+
+def _named(environment: Mapping[str, str]) -> str:
+    """The locale of characters as the operator named it (locale(7)), not as Python mended it.
+
+    Python puts C.UTF-8 in the place of a C locale, and takes UTF-8 for granted under LC_ALL=C
+    (PEP 538, PEP 540): what the terminal can draw is known only from what was there before.
+    """
+    whole, characters, rest = (environment.get(name, "") for name in LOCALES)
+    if not whole and characters == "C.UTF-8" and rest in PORTABLE:
+        return rest
+    return whole or characters or rest
 
 
 def drawn(text: str, glyphs: Mapping[int, str]) -> str:

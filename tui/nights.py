@@ -6,14 +6,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.launch import begin
+from engine.launch import begin, begin_draft
 from profiles import load
-from profiles.errors import JournalError
+from profiles.errors import JournalError, ProfileError
 from profiles.events import EPOCH
 from profiles.fold import Night, fold
 from profiles.journal import read_events
 from profiles.nights import NightFolder, nights
 from profiles.phases import BY_ID
+from profiles.profile import Name
+from profiles.shape import problems
 
 
 class Known(NamedTuple):
@@ -37,6 +39,16 @@ def begin_from(path: Path) -> Path:
     return begin(load.read(path.expanduser()))
 
 
+def begin_named(name: str) -> Path:
+    """The folder of a new night whose profile is still to be entered.
+
+    Raises ProfileError for what is no name, JournalError.
+    """
+    if wrong := list(problems(Name, name, {})):
+        raise ProfileError(name, tuple(problem.says for problem in wrong), "take the name")
+    return begin_draft(name)
+
+
 def _known(folder: NightFolder) -> Known:
     try:
         night = fold(read_events(folder.path).events)
@@ -50,4 +62,6 @@ def _stands(night: Night) -> str:
         return "ended"
     if night.armed:
         return "armed"
+    if night.draft:
+        return "being entered"
     return f"at {BY_ID[night.current_phase()].title}"

@@ -1,4 +1,4 @@
-"""The command palette: every offer of the screen that can be done now, and a rehearsal's road."""
+"""The command palette: every offer of the screen that can be done now, and those without a key."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from functools import partial
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from tui import doing, rehearse
+from tui import doing, rehearse, theme
 from tui.frame import Frame
 from tui.keys import Offer, key_name
+from tui.screens.journal import JournalScreen
 
-NO_KEY = "in a rehearsal"
+NO_KEY = "only here"
 
 
 class Offers(Provider):
@@ -20,7 +21,7 @@ class Offers(Provider):
     def _offers(self) -> Iterator[tuple[str, Offer]]:
         screen = self.screen
         seen: set[str] = set()
-        for offer in [*screen.all_offers(), *_road(screen)] if isinstance(screen, Frame) else []:
+        for offer in _offered(screen) if isinstance(screen, Frame | JournalScreen) else []:
             name = f"{offer.area}: {offer.does}"
             if not offer.why_not and name not in seen:
                 seen.add(name)
@@ -40,7 +41,15 @@ class Offers(Provider):
                 yield Hit(score, matcher.highlight(name), offer.do, help=_help(offer))
 
 
-def _road(screen: Frame) -> list[Offer]:
+def _offered(screen: Frame | JournalScreen) -> list[Offer]:
+    """With what is too seldom wanted for a key of its own."""
+    window = screen.window
+    colours = "Light colours" if theme.other(window.theme) is theme.DAY else "Dark colours"
+    change = Offer("", colours, window.change_colours, area="view")
+    return [*screen.all_offers(), change, *_road(screen)]
+
+
+def _road(screen: Frame | JournalScreen) -> list[Offer]:
     """Of a rehearsal on a road, in a window that may act: its road can be made better or worse."""
     window = screen.window
     now = None if window.watch_only else rehearse.road_of(window.folder)

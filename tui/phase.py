@@ -16,7 +16,7 @@ from tui.frame import Frame
 from tui.keys import Offer
 from tui.widgets.lines import Lines
 from tui.widgets.rows import Rows
-from tui.words import detail, figures, rows
+from tui.words import detail, figures, helps, rows
 from tui.words.rows import Row
 from tui.words.text import Line, text_of
 
@@ -127,7 +127,24 @@ class PhaseScreen(Frame):
         state = self.night.state_of
         return [step for step in self.steps() if not state(step.id).settled and not step.optional]
 
+    def focus_words(self) -> str:
+        """What the row under the cursor is, or that the panel below it can be scrolled."""
+        focused = self.focused
+        if focused is not self.listed:
+            return "" if focused is None else helps.PANELS.get(str(focused.id), "")
+        row = self.listed.current
+        return "" if row is None else helps.ROWS[row.kind]
+
     # What is offered
+
+    def all_offers(self) -> list[Offer]:
+        """While a filter is typed its keys come first."""
+        offers, narrowing = super().all_offers(), self.listed.narrowing
+        every = Offer("escape", "Show all rows", self.listed.end_narrowing, area="view")
+        if narrowing.typing:
+            return [Offer("enter", "Keep the filter", lambda: None, area="view"), every, *offers]
+        begin = Offer("/", "Filter", self.listed.begin_narrowing, quiet=True, area="view")
+        return [*offers, begin, *([every] if narrowing.on else [])]
 
     def offers(self) -> list[Offer]:
         """Enter, the keys of steps where there are steps, looking again, copying."""
@@ -177,7 +194,14 @@ class PhaseScreen(Frame):
             Offer("a", "Run all", self.run_all, self._why_busy() or no_rest),
             Offer("m", "Done by hand", self.by_hand, no_step or done or self._why_paused(step)),
             Offer("s", "Skip", self.skip, no_step or done or self._why_paused(step)),
+            *self._again_offers(step),
         ]
+
+    def _again_offers(self, step: Step | None) -> list[Offer]:
+        """A settled step: what it made may be gone again; where it still holds nothing is run."""
+        if step is None or step.paused or step.by_hand or not self.night.state_of(step.id).settled:
+            return []
+        return [Offer("R", "Run again", partial(self.run_step, step), self._why_busy(), quiet=True)]
 
     def _why_busy(self) -> str:
         running = self.night.running()

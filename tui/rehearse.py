@@ -24,11 +24,9 @@ from profiles import journal, load
 from profiles.errors import HostError
 from profiles.files import write_whole
 from profiles.fold import fold
-from rehearsal.folders import Layout
+from rehearsal.folders import BOX, Layout
 from rehearsal.wire import Conditions
 
-BOX = "rehearsal.box"
-"""In the night's folder: which rehearsal it moves."""
 TOUCH_EVERY_S = 60.0
 ENGINE_END_DEADLINE_S = 15.0
 
@@ -109,6 +107,26 @@ def change_road(night: Path | None, typed: Mapping[str, str]) -> str:
         raise HostError("this machine", "change the road", "the rehearsal is gone")
     options = [word for name, text in typed.items() for word in (f"--{name}", text)]
     said: str = _box("road", str(box), *options)["says"]
+    return said
+
+
+def faults_of(night: Path | None) -> tuple[str, ...]:
+    """The faults that are at work in the night's rehearsal; none where it is gone."""
+    box = box_of(night)
+    if box is None:
+        return ()
+    try:
+        return Layout(box).read_state().faults
+    except FileNotFoundError:  # it is just being taken down
+        return ()
+
+
+def fault(night: Path | None, name: str, *, undo: bool) -> str:
+    """Make a fault of it, or take it back; what was done, in words. Raises HostError."""
+    box = box_of(night)
+    if box is None:
+        raise HostError("this machine", f"make the fault {name}", "the rehearsal is gone")
+    said: str = _box("fault", str(box), name, *["--undo"] * undo)["says"]
     return said
 
 

@@ -258,6 +258,8 @@ class Walk:
 
     async def look(self, phase: str, stopped_by: tuple[str, ...] = ("stop", "unknown")) -> None:
         """Look at a phase; raises EvidenceError for what stops the night, or was not seen."""
+        # The engine looks again by itself after steps that mend what was found.
+        await self.until(lambda now: phase not in now.looking, LOOK_S)
         before = self.night.looked.get(phase)
         await self._send(rq.Probe(id=new_id(), phase=phase))
         night = await self.until(lambda now: now.looked.get(phase) != before, LOOK_S)

@@ -26,7 +26,10 @@ UNLIMITED = -1
 INITS = ("systemd", "init")
 """Who takes on what daemons leave behind, and starts none of it again."""
 HEX = re.compile(r"([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})")
-NO_RULE = re.compile(r"\s*(type\s.*|chain\s.*|\}?)")
+IPTABLES = frozenset(("ip filter INPUT", "ip6 filter INPUT"))
+"""Its chains, as nft lists them; it cannot read its own rules with one of nft's between them."""
+HEADING = re.compile(r"(table|chain) (\S+|\S+ \S+) \{")
+NO_RULE = re.compile(r"\s*(type\s.*|\}?)")
 
 
 def clock(read: Sections) -> Clock:
@@ -105,14 +108,28 @@ def tools(read: Sections) -> dict[str, str]:
 
 
 def firewall(read: Sections) -> str | None:
-    """Which one is at work; firewalld and ufw make nftables' rules, so they are asked first."""
+    """Which one is at work; firewalld and ufw make rules of the others, so they are asked first."""
     if first(read, "firewalld") == "running":
         return "firewalld"
     if first(read, "ufw") == "Status: active":
         return "ufw"
-    rules = read.get("nftables", ())
-    at_work = any("policy drop" in line or not NO_RULE.fullmatch(line) for line in rules)
-    return "nftables" if at_work else None
+    chains = input_chains(read)
+    if IPTABLES.intersection(chains):
+        return "iptables"
+    return "nftables" if chains else None
+
+
+def input_chains(read: Sections) -> tuple[str, ...]:
+    """The chains of nftables at which a packet for the host itself may be refused."""
+    table = chain = ""
+    found = []
+    for line in read.get("nftables", ()):
+        if heading := HEADING.fullmatch(line.strip()):
+            table = heading[2] if heading[1] == "table" else table
+            chain = f"{table} {heading[2]}"
+        elif "policy drop" in line or not NO_RULE.fullmatch(line):
+            found.append(chain)
+    return tuple(dict.fromkeys(found))
 
 
 def listens(read: Sections) -> tuple[str, ...]:

@@ -183,7 +183,8 @@ if [ "$uid" = 0 ]; then
   if has nft; then
     if rules=$($limited nft list ruleset 2>&1); then
       section nftables
-      printf '%s\n' "$rules" | sed -n '/hook input/,/}/p' | found
+      printf '%s\n' "$rules" | sed -n '/^table/p; /^[[:space:]]*chain/h
+        /hook input/{ x; p; x; }; /hook input/,/}/p' | found
     else
       unread "firewall: nft list ruleset: $(printf '%s\n' "$rules" | head -n 1)"
     fi

@@ -57,6 +57,7 @@ def parsed(name: str, text: str) -> HostSeen:
         resolvers=around.resolvers(read),
         tools=around.tools(read),
         firewall=around.firewall(read),
+        input_chains=around.input_chains(read),
         listens=around.listens(read),
         unread=(*_unread(read), *[no_limits] * bool(no_limits)),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from checks.check import Said
 from profiles.machine import HostSeen
 
+WITH_STEP = ("ufw", "firewalld", "nftables")
 EVERYWHERE = ("0.0.0.0", "::", "*")
 
 
@@ -50,9 +51,16 @@ def _only_loopback(addresses: tuple[str, ...]) -> bool:
     return bool(addresses) and all(one == "::1" or one.startswith("127.") for one in addresses)
 
 
+def can_be_let_in(seen: HostSeen, addresses: tuple[str, ...]) -> bool:
+    """Whether a step of ours may help: there is one, and the firewall is what is in the way."""
+    return seen.firewall in WITH_STEP and not _only_loopback(addresses)
+
+
 def _what_to_do(seen: HostSeen, addresses: tuple[str, ...]) -> str:
     if _only_loopback(addresses):
         return "Have it listen on an address of the network (listen_addresses), or use a tunnel."
+    if can_be_let_in(seen, addresses):
+        return f"Let the destination's address in: there is a step for {seen.firewall}."
     if seen.firewall:
-        return f"Let the destination's address in: {seen.firewall} has a step for it."
+        return f"Let the destination's address in at that port, in the rules of {seen.firewall}."
     return "See what stands between the two hosts, or use a tunnel."

@@ -519,6 +519,12 @@ async def test_servers_that_are_not_set_up_for_it(start_server: StartServer) -> 
         swapped = replace(look, sessions={"source": look.sessions["destination"]})
         found = await finding(swapped, "pg.slot_retention")
         assert (found.verdict, found.wants) == ("warn", "0")
+    async with a_session(pair.old, "postgres") as operator:
+        await operator.run("ALTER SYSTEM SET max_slot_wal_keep_size = '2GB'")
+        await operator.run("SELECT pg_reload_conf()")
+    async with looking(pair, "postgres") as look:
+        kept = await finding(look, "pg.slot_retention", "old")
+        assert kept.verdict == "pass" and "lost before the disk is full" in kept.says
     async with a_session(pair.new, "postgres") as operator:
         await operator.run("ALTER SYSTEM SET max_sync_workers_per_subscription = 0")
         await operator.run("SELECT pg_reload_conf()")

@@ -17,14 +17,14 @@ import pytest
 
 from engine import keeper as keeping
 from engine.client import Client, connect, new_id
-from engine.launch import LOG, answers, begin, ensure_engine, is_kept
+from engine.launch import LOG, answers, begin, begin_draft, ensure_engine, is_kept
 from profiles.errors import EngineError
 from profiles.events import EngineStarted, EngineStopped, SecretAsked
 from profiles.fold import Night
 from profiles.journal import Journal, is_live, read_events
 from profiles.nights import socket_path
 from profiles.profile import Profile, SecretRef
-from profiles.requests import Arm, Confirm, RunStep, Stop, TellSecret
+from profiles.requests import Arm, ChangeProfile, Confirm, RunStep, Stop, TellSecret
 from tests.fix_engine import a_profile, until
 from tests.fix_processes import about, end_all, environment, parent_of, rss_mib, words
 from tests.live import fake_night
@@ -308,3 +308,24 @@ async def test_a_held_journal_without_a_socket_is_waited_for_in_vain(folder: Pat
     with Journal.open(folder), pytest.raises(EngineError, match=r"no answer within 0\.2 s"):
         ensure(folder, 0.2)
     assert about(folder) == []
+
+
+async def test_a_draft_is_served_and_the_profile_that_was_entered_outlives_its_engine() -> None:
+    folder = begin_draft("shop")
+    try:
+        ensure(folder)
+        async with await connect(folder) as client:
+            night = await client.caught_up()
+            assert night.draft
+            first = pid_in(night)
+            raw = {"profile": 1, **msgspec.to_builtins(asked("shop"))}
+            await client.send(ChangeProfile(id=new_id(), profile=raw))
+            await client.until(lambda night: not night.draft, 5.0)
+            await client.send(TellSecret(id=new_id(), server="db-old", value=SECRET))
+            await client.until(lambda night: HELD in said(night), 5.0)
+        os.kill(first, signal.SIGKILL)
+        async with await reconnected(folder, first) as client:
+            night = await client.until(lambda night: said(night).count(HELD) == 2, 5.0)
+            assert (night.draft, night.profile["name"]) == (False, "shop")
+    finally:
+        await gone(folder)

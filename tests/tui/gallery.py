@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from profiles import events as ev
-from tests.tui import scenes
+from tests.tui import entering, scenes
 from tests.tui.slow_disk import slow_disk
 from tests.tui.tuned import tuned
 
@@ -23,6 +23,9 @@ SCENES: dict[str, Scene] = {
     "sessions": Scene(scenes.up_to_preflight, "sessions"),
     "servers": Scene(scenes.rehearsing, "servers", ("down", "down", "down", "down")),
     "servers-long-names": Scene(scenes.long_names, "servers"),
+    "profile": Scene(entering.half_entered, "servers", ("tab", "tab", "tab", "tab")),
+    "profile-refused": Scene(entering.half_entered, "servers", ("tab",) * 13),
+    "profile-wrong": Scene(entering.wrong_everywhere, "servers", ("ctrl+s", "tab", "tab", "tab")),
     "route": Scene(scenes.up_to_preflight, "route"),
     "network": Scene(scenes.up_to_preflight, "network"),
     "network-from-here": Scene(scenes.up_to_preflight, "network", ("d",)),
@@ -46,6 +49,7 @@ SCENES: dict[str, Scene] = {
     "cutover-paused": Scene(scenes.paused, "cutover"),
     "cutover-writes-stopped": Scene(scenes.stopped, "cutover"),
     "aftercare": Scene(scenes.loose_ends, "aftercare"),
+    "card": Scene(scenes.practising, "lag", ("c",)),
     "help": Scene(scenes.ready, "cutover", ("?",)),
     "journal": Scene(scenes.moved, "cutover", ("l",)),
     "quit": Scene(scenes.copying, "replication", ("q",)),

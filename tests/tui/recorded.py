@@ -91,11 +91,12 @@ class Window(Nightferry):
 
     def __init__(self, link: Recorded | None, *, watch: bool = False) -> None:
         self.recorded = link
-        environment = {"LANG": "C.UTF-8", "TERM": "xterm-256color"}
+        environment = {"LANG": "C.UTF-8", "TERM": "xterm-256color", "STY": "1.night"}
         super().__init__(
             Path("/nights/orders-2026") if link else None,
             watch=watch,
             clock=self._now,
+            steady=lambda: 0.0,
             link_to=lambda folder, watch: link or Recorded(),
             nights=self._nights,
             environment=environment,

@@ -781,6 +781,12 @@ def rehearsing() -> list[ev.Event]:
     return [*began(a_profile(rehearsal=True)), *seen(), *looked("servers", *servers_findings())]
 
 
+def practising() -> list[ev.Event]:
+    """A rehearsal whose copy follows: the time for faults."""
+    rehearsed = began(a_profile(rehearsal=True))
+    return [*rehearsed, *streaming()[len(rehearsed) :]]
+
+
 def verified() -> list[ev.Event]:
     """Compared, all but one."""
     return [

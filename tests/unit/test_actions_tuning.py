@@ -217,7 +217,7 @@ def test_the_disk_test_is_bounded_and_only_run_when_marked() -> None:
 @pytest.mark.parametrize("firewall", ["ufw", "firewalld", "nftables"])
 @pytest.mark.parametrize("address", ["10.0.0.2", "2001:db8::2"])
 def test_a_rule_names_one_address_and_one_port(firewall: str, address: str) -> None:
-    step = open_port("old", firewall, address, 5432)
+    step = open_port("old", with_firewall(firewall), address, 5432)
     assert step is not None
     assert address in lines(step)[0]
     assert "5432" in lines(step)[0]
@@ -231,12 +231,34 @@ def test_a_rule_names_one_address_and_one_port(firewall: str, address: str) -> N
 
 @pytest.mark.parametrize(
     ("firewall", "address"),
-    [("ufw", "db.example.org"), ("ufw", "10.0.0.0/8"), ("pf", "10.0.0.2"), (None, "10.0.0.2")],
+    [
+        ("ufw", "db.example.org"),
+        ("ufw", "10.0.0.0/8"),
+        ("iptables", "10.0.0.2"),
+        (None, "10.0.0.2"),
+    ],
 )
 def test_no_rule_without_an_address_or_a_firewall_we_know(
     firewall: str | None, address: str
 ) -> None:
-    assert open_port("old", firewall, address, 5432) is None
+    assert open_port("old", with_firewall(firewall), address, 5432) is None
+
+
+def with_firewall(name: str | None, *chains: str) -> HostSeen:
+    passed = chains or ("inet filter input",)
+    return msgspec.structs.replace(NEW, firewall=name, input_chains=passed)
+
+
+def test_nftables_rule_stands_in_every_chain_that_sees_the_address() -> None:
+    seen = with_firewall("nftables", "inet filter input", "ip guard in", "ip6 guard in")
+    step = open_port("old", seen, "10.0.0.2", 5432)
+    assert step is not None
+    (line,) = lines(step)
+    assert "; insert rule ip guard in ip saddr 10.0.0.2 tcp dport 5432 accept" in line
+    assert step.holds[0].answer == "2" and "ip6" not in line
+    six = open_port("old", seen, "2001:db8::2", 5432)
+    assert six is not None and "; insert rule ip6 guard in ip6 saddr" in lines(six)[0]
+    assert open_port("old", with_firewall("nftables", "ip6 guard in"), "10.0.0.2", 5432) is None
 
 
 def assert_shell(line: str) -> None:

@@ -186,7 +186,8 @@ def test_leaving_a_living_night_says_how_to_come_back(
     folder = a_live_night(held_engines)
     said = run("attach")
     assert left_window.opened == [(folder, False)]
-    assert f"The night goes on: nightferry attach {folder.name}" in said.stdout
+    assert "The night goes on without this window" in said.stdout
+    assert f"nightferry attach {folder.name}" in said.stdout
 
 
 def test_watch_opens_a_window_that_only_watches(
@@ -204,6 +205,21 @@ def test_watch_opens_a_window_that_only_watches(
 def test_without_a_command_the_sessions_are_shown(left_window: type[Window]) -> None:
     assert run().exit_code == 0
     assert left_window.opened == [(None, False)]
+
+
+def test_the_mouse_is_ours_unless_it_is_left_to_the_terminal(
+    left_window: type[Window], held_engines: ExitStack
+) -> None:
+    a_live_night(held_engines)
+    for words in (
+        (),
+        ("attach",),
+        ("--no-mouse",),
+        ("attach", "--no-mouse"),
+        ("--no-mouse", "attach"),
+    ):
+        assert run(*words).exit_code == 0
+    assert left_window.mouse == [True, True, False, False, False]
 
 
 def test_a_profile_with_mistakes_begins_nothing(left_window: type[Window], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 import tui
 from profiles import load
 from profiles.events import NightEnded, StretchMoved
+from rehearsal import folders
 from tests.fix_cli import ARMED, Window, a_live_night, a_night, run
 from tests.fix_engine import a_profile
 from tui import cli
@@ -98,7 +99,7 @@ def test_a_rehearsal_whose_night_has_ended_is_compared_with_the_new_server(
 ) -> None:
     moved = StretchMoved(attempt=1, state="moved", paused_ms=14.0)
     folder = a_night(ARMED, moved, NightEnded(report="report.md"))
-    (folder / rehearsing.BOX).write_text(str(tmp_path / "box"))
+    (folder / folders.BOX).write_text(str(tmp_path / "box"))
     said = run("attach", folder.name)
     assert box == [["end", str(tmp_path / "box"), "new"]]
     assert said.exit_code == 0
@@ -114,7 +115,7 @@ def test_the_engine_comes_to_its_end_before_the_servers_do(
     monkeypatch.setattr(left_window, "parted", "end")
     monkeypatch.setattr(rehearsing, "ENGINE_END_DEADLINE_S", 0.1)
     folder = a_live_night(held_engines)
-    (folder / rehearsing.BOX).write_text(str(tmp_path / "box"))
+    (folder / folders.BOX).write_text(str(tmp_path / "box"))
     said = run("attach")
     assert said.exit_code == 1
     assert "the rehearsal goes on" in said.stdout
@@ -143,7 +144,7 @@ def test_a_rehearsal_is_kept_alive_while_a_window_is_open(
     folder = a_night()
     keepalive = tmp_path / "keepalive"
     keepalive.touch()
-    (folder / rehearsing.BOX).write_text(str(tmp_path))
+    (folder / folders.BOX).write_text(str(tmp_path))
     os.utime(keepalive, (0, 0))
     until = time.monotonic() + 5
     with rehearsing.kept_alive(lambda: folder):

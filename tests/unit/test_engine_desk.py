@@ -159,6 +159,22 @@ async def test_the_network_test_holds_nothing_up(looked_at: Looks) -> None:
     assert looked_at.ended == ["preflight", "plan preflight", "network"]
 
 
+async def test_who_hears_of_the_end_of_a_look_may_ask_for_the_next_at_once(
+    looked_at: Looks,
+) -> None:
+    again: list[asyncio.Task[None]] = []
+
+    def heard(event: ev.Event) -> None:
+        if isinstance(event, ev.ChecksEnded) and not again:
+            again.append(asyncio.create_task(looked_at.at.look("verify")))
+
+    looked_at.at.live.listeners.append(heard)
+    looked_at.let("verify")
+    await looked_at.at.look("verify")
+    await again[0]
+    assert looked_at.ended.count("verify") == 2
+
+
 async def test_other_looks_come_one_after_the_other(looked_at: Looks) -> None:
     first = await looked_at.begin("preflight")
     second = asyncio.create_task(looked_at.at.look("verify"))

@@ -90,6 +90,13 @@ def test_why_a_step_may_not_be_run(step: Step, words: str) -> None:
         rules.may_run(ready(), step)
 
 
+def test_what_is_not_done_to_a_server_with_users_on_it() -> None:
+    step = a_step(before_turn=True)
+    rules.may_run(ready(), step)
+    with pytest.raises(RefusedError, match="on the new server by now"):
+        rules.may_run(ready(ARMED, moved("moved")), step)
+
+
 def test_a_dangerous_step_may_run_once_every_name_was_typed() -> None:
     step = a_step(danger="restarts it", servers=("old",))
     rules.may_run(told(ev.Confirmed(phase="replication", server="old")), step)

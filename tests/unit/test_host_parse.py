@@ -184,6 +184,32 @@ def test_nftables_are_at_work_when_they_refuse_something(rules: str, expected: s
     assert seen(DEBIAN, ufw="Status: inactive", nftables=rules).firewall == expected
 
 
+RULES = """\
+table inet filter {
+\tchain input {
+\t\ttype filter hook input priority filter; policy drop;
+\t\ttcp dport { 22, 80 } accept
+table ip other {
+\tchain incoming {
+\t\ttype filter hook input priority 10; policy accept;
+\t}
+\tchain guard {
+\t\ttype filter hook input priority 20; policy accept;
+\t\ttcp dport 5432 drop
+\t}
+table ip6 empty {
+"""
+
+
+def test_the_chains_that_a_packet_has_to_pass() -> None:
+    found = seen(DEBIAN, ufw="", nftables=RULES)
+    assert found.firewall == "nftables"
+    assert found.input_chains == ("inet filter input", "ip other guard")
+    iptables = RULES.replace("chain guard", "chain INPUT").replace("ip other", "ip filter")
+    assert seen(DEBIAN, ufw="", nftables=iptables).firewall == "iptables"
+    assert seen(DEBIAN, ufw="", nftables="").input_chains == ()
+
+
 def test_a_line_of_a_file_makes_no_section() -> None:
     host = seen(DEBIAN, **{"boot /etc/sysctl.d/50-db.conf": "@@ cores\n 1\n@@ end"})
     assert host.cpu.cores == 8

@@ -254,3 +254,38 @@ def test_a_look_that_was_cut_short_is_none() -> None:
     killed = fold([*looked, looked[0], ev.EngineStarted(pid=1, resumed=True)])
     assert killed.looking == set() and killed.looked == {}
     assert not killed.phase_done("network")
+
+
+def test_another_profile_forgets_what_was_found_of_the_one_before() -> None:
+    raw = {"name": "shop", "source": {}}
+    before = numbered(
+        ev.NightBegan(profile={"name": "shop"}, version="1", draft=True),
+        ev.EngineStarted(pid=7),
+        ev.ServerSeen(server="old", version="16.14", version_num=160014),
+        ev.Found(finding=WAL),
+        ev.ChecksEnded(phase="servers", duration_ms=1.0),
+        ev.SecretAsked(server="old", prompt="?"),
+        ev.ProfileChanged(profile=raw),
+    )
+    night = fold(before[:-1])
+    assert night.draft
+    assert night.changed is None
+    night.apply(before[-1])
+    assert night.profile == raw
+    assert not fold(before).draft
+    assert fold(before).changed == before[-1].at
+    assert (night.servers, night.findings, night.looked, night.secrets_wanted) == ({}, {}, {}, {})
+    assert (night.name, night.seq, night.engine_pid, night.began) == ("n", 7, 7, before[0].at)
+    assert list(night.told) == before
+    assert fold(before) == night
+
+
+def test_a_profile_is_fixed_once_a_step_has_begun_and_while_an_attempt_is_armed() -> None:
+    planned = ev.Planned(phase="replication", steps=(a_step("slot@old/d"),))
+    assert fold(numbered(planned)).why_fixed() == ""
+    begun = fold(numbered(planned, ev.StepBegan(step="slot@old/d")))
+    assert begun.why_fixed() == "a step of this night has begun: slot@old/d"
+    skipped = fold(numbered(planned, ev.StepEnded(step="slot@old/d", outcome="skipped")))
+    assert skipped.why_fixed()
+    armed = ev.Armed(attempt=1, direction="forward", roles=(), may_still_write=(), deadline_s=9.0)
+    assert fold(numbered(armed)).why_fixed() == "an attempt is armed"

@@ -195,3 +195,12 @@ def test_what_the_logs_said_stands_below_the_step_and_the_pause() -> None:
     assert lines[at + 1].endswith("| a \\| PASSWORD '••••' |")
     [pause] = [line for line in lines if "in the log of new meanwhile: terminating" in line]
     assert pause.startswith("| 1 |") and "| FATAL |" in pause
+
+
+def test_the_report_says_since_when_the_profile_is_what_it_is() -> None:
+    began = ev.NightBegan(profile={"name": "draft"}, version="0.1.0", draft=True)
+    assert "The profile was never whole." in report(numbered(began))
+    page = report(numbered(began, ev.ProfileChanged(profile=PROFILE)))
+    assert "The profile is the one that was entered at 20" in page
+    assert PROFILE["name"] in page
+    assert "draft" not in page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 import pytest
@@ -20,8 +20,14 @@ def made(kind: type[Request]) -> Request:
     wanted: dict[str, Any] = {"id": "r1", "seen_seq": 7}
     for field in msgspec.structs.fields(kind):
         if field.required and field.name not in wanted:
-            wanted[field.name] = 1 if field.type is int else "x"
+            wanted[field.name] = _something(field.type)
     return msgspec.convert(wanted | {"kind": kind.__struct_config__.tag}, kind)
+
+
+def _something(hint: Any) -> Any:
+    if get_origin(hint) is dict:
+        return {"x": 1}
+    return get_args(hint)[0] if get_origin(hint) is Literal else 1 if hint is int else "x"
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

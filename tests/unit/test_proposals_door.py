@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.proposals.disk import DiskTest, disk_test
-from checks.proposals.firewall import door, listening
+from checks.proposals.firewall import can_be_let_in, door, listening
 from profiles.machine import Cpu, HostSeen, Memory
 
 
@@ -46,6 +46,21 @@ def test_what_is_known_of_a_port(
     assert said.verdict == verdict
     assert words in said.says
     assert bool(said.todo) is (verdict == "stop")
+
+
+@pytest.mark.parametrize(
+    ("listens", "firewall", "words"),
+    [
+        ("10.0.0.1:5432", "nftables", "there is a step for nftables"),
+        ("10.0.0.1:5432", "iptables", "at that port, in the rules of iptables"),
+        ("127.0.0.1:5432", "nftables", "listen_addresses"),
+        ("10.0.0.1:5432", None, "what stands between"),
+    ],
+)
+def test_what_to_do_where_nobody_gets_in(listens: str, firewall: str | None, words: str) -> None:
+    seen = a_host(listens, firewall=firewall)
+    assert words in door(seen, 5432, reached=False).todo
+    assert can_be_let_in(seen, listening(seen, 5432)) is ("step" in words)
 
 
 def test_what_dd_says() -> None:

@@ -175,7 +175,22 @@ def test_a_gate_that_is_closed_is_waited_for() -> None:
 
 def test_a_lost_engine_is_said_with_the_age_of_what_is_shown() -> None:
     said = state(scenes.streaming(), lost="connect: refused")
-    assert said.startswith("! no engine is heard: connect: refused. As of 03:0")
+    assert said.startswith("! no engine is heard since 03:0")
+    assert said.endswith("connect: refused")
+
+
+def test_an_old_reading_is_not_shown_as_one_of_now() -> None:
+    night = night_of(scenes.streaming())
+    newest = night.samples[-1].at
+
+    def said(now: datetime, lost: str = "") -> str:
+        return text_of(lag.stale(View(night=night, now=now, lost=lost), 80))
+
+    since = f"! nothing has been read since {newest:%H:%M:%S}"
+    assert said(newest + timedelta(seconds=14)) == ""
+    assert said(newest + timedelta(minutes=4)) == f"{since}, 4 min ago"
+    assert said(newest, lost="connect: refused") == f"{since}, just now"
+    assert lag.stale(View(night=Night(), now=newest), 80) == []
 
 
 def test_a_step_in_doubt_comes_before_anything_calm() -> None:

@@ -43,7 +43,8 @@ class LagScreen(PhaseScreen):
         """Figures and graph first."""
         meter = self.panels["meter"]
         tall = TALL_GRAPH_ROWS if self.size.height >= TALL else GRAPH_ROWS
-        lines = lag.meter(self.night, self._unit, meter.cells, tall)
+        lines = lag.stale(self.view, meter.cells)
+        lines += lag.meter(self.night, self._unit, meter.cells, tall)
         meter.styles.height = len(lines) + meter.gutter.height
         meter.show(lines)
         super().draw()
@@ -56,6 +57,6 @@ class LagScreen(PhaseScreen):
         return [first, switch, *rest]
 
     def show_in(self, unit: Unit) -> None:
-        """Draw the graph in this unit."""
+        """The graph is in this unit from now on."""
         self._unit = unit
-        self.redraw()
+        self.window.mark_dirty()

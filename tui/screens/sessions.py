@@ -9,7 +9,7 @@ from pathlib import Path
 
 from profiles.errors import NightferryError, ProfileError
 from tui.keys import Offer
-from tui.nights import Known, begin_from
+from tui.nights import Known, begin_from, begin_named
 from tui.phase import PhaseScreen
 from tui.widgets.dialogs import Ask
 from tui.words import sessions
@@ -28,7 +28,8 @@ class SessionsScreen(PhaseScreen):
     HELP_WORDS = (
         "A night lives in a process of its own and goes on without a window. enter resumes the "
         "focused one (its engine is started if it has none), w watches it without acting, n "
-        "begins a night on a profile, r rehearses on two throwaway servers of this machine."
+        "begins a night whose profile is entered in a form, o one on a profile in a file, "
+        "r rehearses on two throwaway servers of this machine."
     )
 
     def __init__(self) -> None:
@@ -54,7 +55,7 @@ class SessionsScreen(PhaseScreen):
         """Said where there is no night."""
         if self._known is None:
             return "Looking for nights …"
-        return "No night yet on this machine: n begins one, r rehearses."
+        return "No night yet on this machine: n begins one, o one on a profile, r rehearses."
 
     def detail_of(self, row: Row, cells: int) -> list[Line]:
         """Where it is on disk, and what is wrong with it."""
@@ -76,7 +77,8 @@ class SessionsScreen(PhaseScreen):
         return [
             Offer("enter", "Resume", partial(self._open, False), none or broken, area="night"),
             Offer("w", "Watch", partial(self._open, True), none or broken or dead, area="night"),
-            Offer("n", "New from a profile", self._begin, area="night"),
+            Offer("n", "New", self._begin, area="night"),
+            Offer("o", "Open a profile", self._begin_on_profile, area="night"),
             Offer("r", "Rehearse", self._rehearse, no_box, area="night"),
             Offer("p", "Look again", self.entered, area="phase"),
         ]
@@ -89,9 +91,20 @@ class SessionsScreen(PhaseScreen):
         self.window.begin(self._new())
 
     async def _new(self) -> None:
+        said = ["What is this move called? Its name stands in the report and in file names."]
+        typed = await self.window.push_screen_wait(
+            Ask("A new night", said, placeholder="orders-2026")
+        )
+        if typed is not None:
+            await self._come_by(partial(begin_named, typed))
+
+    def _begin_on_profile(self) -> None:
+        self.window.begin(self._new_on_profile())
+
+    async def _new_on_profile(self) -> None:
         said = ["The profile says which servers, which endpoints, which route.", "Its path:"]
         typed = await self.window.push_screen_wait(
-            Ask("A new night", said, placeholder="move.toml")
+            Ask("A new night on a profile", said, placeholder="move.toml")
         )
         if typed is not None:
             await self._come_by(partial(begin_from, Path(typed)))

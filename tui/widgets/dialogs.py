@@ -8,18 +8,28 @@ from typing import NamedTuple
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from tui.glyphs import drawn
+from tui.widgets.dialog import Dialog
 from tui.widgets.lines import Lines
 from tui.words.text import Line, Span, line, wrap
 
 TEXT_CELLS = 66
+KEYS = "enter take it   esc leave it   F1 help"
 
 
-class Ask(ModalScreen[str | None]):
-    """Ask for a line of text; ``must_be`` is what has to be typed before it is taken."""
+class Ask(Dialog[str | None]):
+    """Ask for a line of text; ``must_be`` is what has to be typed before it is taken.
+
+    ``given`` stands there already, to be changed or taken.
+    """
+
+    HELP_WORDS = (
+        "Something has to be typed. enter takes it, esc leaves everything as it is. Where a "
+        "server's name is asked for, only that name is taken: what follows acts on that server, "
+        "and it cannot be begun by a slip of the hand. A password is held in memory alone."
+    )
 
     def __init__(
         self,
@@ -29,8 +39,10 @@ class Ask(ModalScreen[str | None]):
         must_be: str = "",
         secret: bool = False,
         placeholder: str = "",
+        given: str = "",
     ) -> None:
         super().__init__()
+        self._given = given
         self._title = title
         self._said = said
         self._must_be = must_be
@@ -42,11 +54,11 @@ class Ask(ModalScreen[str | None]):
         with Vertical(classes="dialog"):
             yield Static(drawn(self._title, Lines.glyphs), classes="dialog-title", markup=False)
             yield Static(_paragraphs(self._said), markup=False, classes="dialog-text")
-            field = Input(placeholder=self._placeholder, password=self._secret)
+            field = Input(self._given, placeholder=self._placeholder, password=self._secret)
             field.cursor_blink = False
             yield field
             yield Static("", id="wrong", markup=False)
-            yield Static("enter take it   esc leave it", classes="dialog-keys", markup=False)
+            yield Static(KEYS, classes="dialog-keys", markup=False)
 
     def on_mount(self) -> None:
         """Type at once."""
@@ -81,8 +93,10 @@ class Choice(NamedTuple):
     value: str
 
 
-class Choose(ModalScreen[str | None]):
+class Choose(Dialog[str | None]):
     """One key among a few, each with what it does; esc is always the way back."""
+
+    HELP_WORDS = "One of the keys that are listed does what stands beside it; esc goes back."
 
     def __init__(self, title: str, said: Sequence[str], choices: Sequence[Choice]) -> None:
         super().__init__()
@@ -109,7 +123,7 @@ class Choose(ModalScreen[str | None]):
                 self.dismiss(choice.value)
 
 
-class Page(ModalScreen[str | None]):
+class Page(Dialog[str | None]):
     """A page to read and scroll: help, an error. ``y`` gives back that it is to be copied.
 
     With ``take``, which says what enter does, enter gives that back.

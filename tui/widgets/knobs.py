@@ -5,20 +5,26 @@ from __future__ import annotations
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from rehearsal.knobs import KNOBS, Knob, turned, values
 from rehearsal.wire import Conditions
 from tui.glyphs import drawn
+from tui.widgets.dialog import Dialog
 from tui.widgets.lines import Lines
 
 SAID = "What the wire does to each packet between the old and the new server, from now on."
-KEYS = "enter apply it   ↑ ↓ another field   esc leave it"
+KEYS = "enter apply it   ↑ ↓ another field   esc leave it   F1 help"
 
 
-class Knobs(ModalScreen[dict[str, str] | None]):
+class Knobs(Dialog[dict[str, str] | None]):
     """Gives back what is typed in every field, by the knobs' names, once all of it can be."""
+
+    HELP_WORDS = (
+        "The rehearsal's road between the two servers, as bad as one wants to practise on: each "
+        "field is one property of it, with its unit. enter applies all of them at once, to what "
+        "is on its way from then on; esc leaves the road as it is."
+    )
 
     def __init__(self, now: Conditions) -> None:
         super().__init__()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Size
+from textual.content import Content
+from textual.geometry import Offset, Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui.glyphs import drawn
-from tui.words.text import TONES, Line
+from tui.words.text import TONES, Line, changed_runs
 
 
 class Lines(ScrollView):
@@ -24,6 +25,10 @@ class Lines(ScrollView):
 
     def __init__(self, *, id: str, can_focus: bool = False) -> None:
         super().__init__(id=id, can_focus=can_focus)
+        self.aside = ""
+        """Said in the border before what is in view: a filter."""
+        self.offered = ""
+        """Said in its place where some lines are out of sight."""
         self._lines: list[Line] = []
         self._hint = ""
 
@@ -41,8 +46,35 @@ class Lines(ScrollView):
         else:
             for at, (old, new) in enumerate(zip(before, self._lines, strict=True)):
                 if old != new:
-                    self.refresh_line(at)
+                    self._refresh_runs(at, changed_runs(old, new))
         self.say_what_is_in_view()
+        self.stand()
+
+    def show_if_any(self, lines: Sequence[Line]) -> None:
+        """Stand there, as high as the lines are, only while there are lines."""
+        self.set_class(bool(lines), "-shown")
+        self.styles.height = len(lines) + self.gutter.height if lines else 0
+        self.show(lines)
+
+    @property
+    def focused_line(self) -> int:
+        """The line on which whoever cannot see the screen is to be; here the first in view."""
+        return self.scroll_offset.y
+
+    def stand(self) -> None:
+        """Where this has the focus the terminal's cursor stands on its line, for screen readers."""
+        if self.has_focus and self.app.screen is self.screen:
+            below = Offset(0, self.focused_line - self.scroll_offset.y)
+            self.app.cursor_position = self.scrollable_content_region.offset + below
+
+    def on_focus(self) -> None:
+        """The terminal's cursor comes along."""
+        self.stand()
+
+    def _refresh_runs(self, at: int, runs: Iterable[tuple[int, int]]) -> None:
+        """Paint these cells of a line, and no others."""
+        y = at - self.scroll_offset.y
+        self.refresh(*[Region(first, y, end - first, 1) for first, end in runs])
 
     def say_what_is_in_view(self) -> None:
         """A hint in the border where some lines are out of sight."""
@@ -54,18 +86,23 @@ class Lines(ScrollView):
             below = " ↓" if first + shown - 1 < total else ""
             above = "↑ " if first > 1 else ""
             hint = f"{above}{first}–{min(first + shown - 1, total)} of {total}{below}"
-        if hint != self._hint:
-            self._hint = hint
-            self.border_subtitle = drawn(hint, self.glyphs)
+        offered = self.offered if hint else ""
+        said = "   ".join(part for part in (self.aside or offered, hint) if part)
+        if said != self._hint:
+            self._hint = said
+            # What is typed into a filter is no markup.
+            self.border_subtitle = Content(drawn(said, self.glyphs))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Keep the hint true while scrolling."""
         super().watch_scroll_y(old_value, new_value)
         self.say_what_is_in_view()
+        self.stand()
 
     def on_resize(self, event: events.Resize) -> None:
         """Another size shows other lines."""
         self.say_what_is_in_view()
+        self.stand()
 
     def line_base(self, at: int) -> Style:
         """The style a line starts from."""

@@ -9,11 +9,13 @@ from textual import events
 from textual.message import Message
 
 from tui.widgets.lines import Lines
+from tui.widgets.narrowing import Narrowing
 from tui.words.marks import CURSOR
-from tui.words.rows import Row
+from tui.words.rows import Row, narrowed
 from tui.words.text import Span, clip, line
 
 MOVES = {"up": -1, "k": -1, "down": 1, "j": 1}
+OFFERED = "/ filters"
 GUTTER = 2
 """Cells at the left for the cursor's mark."""
 
@@ -27,9 +29,13 @@ class Rows(Lines):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, can_focus=True)
         self.rows: list[Row] = []
+        self.narrowing = Narrowing()
+        self.offered = OFFERED
         self.moves: Mapping[str, int] = MOVES
         """Keys that move by so many rows."""
         self.key = ""
+        self._all: list[Row] = []
+        """With those that the filter leaves out."""
         self._at = 0
         self._chosen = False
         """Somebody put the cursor where it is; else it stays on the first row."""
@@ -48,7 +54,10 @@ class Rows(Lines):
 
     def show_rows(self, rows: Sequence[Row]) -> None:
         """Draw these rows; the cursor stays on its row, or the nearest one there is now."""
-        self.rows = list(rows)
+        self._all = list(rows)
+        self.rows = narrowed(self._all, self.narrowing.keeps)
+        kept, total = (sum(row.selectable for row in each) for each in (self.rows, self._all))
+        self.aside = self.narrowing.said(kept, total)
         keys = [row.key for row in self.rows]
         stays = self._chosen and self.key in keys
         self._at = keys.index(self.key) if stays else self._nearest(self._at if self._chosen else 0)
@@ -60,8 +69,35 @@ class Rows(Lines):
             if row.key == key and row.selectable:
                 self._stand(at)
 
+    def begin_narrowing(self) -> None:
+        """What is typed from now on leaves out the rows that do not hold it."""
+        self.focus()
+        self.narrowing.begin()
+        self._narrowed()
+
+    def end_narrowing(self) -> None:
+        """Every row again, the cursor where it is."""
+        self.narrowing.clear()
+        self._narrowed()
+
+    def on_blur(self) -> None:
+        """Keys go elsewhere: nothing is typed here any more."""
+        if self.narrowing.typing:
+            self.narrowing.typing = False
+            self._narrowed()
+
+    def _narrowed(self) -> None:
+        self._chosen = True  # it stays where it is when all the others come back
+        self.show_rows(self._all)
+        self.post_message(self.Moved())
+
     def on_key(self, event: events.Key) -> None:
-        """Move by arrows, j and k, pages, and to either end."""
+        """Move by arrows, j and k, pages, and to either end; what is typed after ``/`` filters."""
+        if self.narrowing.take(event):
+            event.stop()
+            event.prevent_default()
+            self._narrowed()
+            return
         page = max(self.size.height - 1, 1)
         pages = {"pageup": -page, "pagedown": page, "home": -len(self.rows), "end": len(self.rows)}
         by = self.moves.get(event.key) or pages.get(event.key)
@@ -80,6 +116,11 @@ class Rows(Lines):
         at = event.y - self.gutter.top + self.scroll_offset.y
         if 0 <= at < len(self.rows) and self.rows[at].selectable:
             self._stand(at)
+
+    @property
+    def focused_line(self) -> int:
+        """The cursor's row."""
+        return self._at
 
     def line_base(self, at: int) -> Style:
         """The cursor's row has a style of its own beside its mark."""
@@ -130,6 +171,7 @@ class Rows(Lines):
         top = min(max(self._at - height // 2, 0), max(len(self.rows) - height, 0))
         if top != self.scroll_offset.y:
             self.scroll_to(y=top, animate=False, force=True, immediate=True)
+        self.stand()
 
     def _nearest(self, at: int) -> int:
         """The selectable row nearest to a place, the earlier one first."""

@@ -7,6 +7,14 @@ from collections.abc import Sequence
 DOTS = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
 """The bits of a braille cell, left column and right column, from the bottom up."""
 LEVELS = 4
+FILLED = tuple(
+    tuple(
+        chr(0x2800 + sum(DOTS[0][:left]) + sum(DOTS[1][:right])) if left or right else " "
+        for right in range(LEVELS + 1)
+    )
+    for left in range(LEVELS + 1)
+)
+"""A cell by how many dots are filled in its left and its right column; this is drawn most often."""
 
 
 def ceiling(values: Sequence[float | None]) -> float:
@@ -39,8 +47,9 @@ def _height(value: float | None, levels: int, top: float) -> int:
 
 
 def _cell(left: int, right: int, row: int) -> str:
-    bits = 0
-    for height, column in zip((left, right), DOTS, strict=True):
-        filled = min(max(height - row * LEVELS, 0), LEVELS)
-        bits |= sum(column[:filled])
-    return chr(0x2800 + bits) if bits else " "
+    ground = row * LEVELS
+    return FILLED[_level(left - ground)][_level(right - ground)]
+
+
+def _level(height: int) -> int:
+    return 0 if height < 0 else LEVELS if height > LEVELS else height

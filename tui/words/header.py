@@ -10,10 +10,15 @@ from profiles.profile import Profile, Server
 from tui.words import figures
 from tui.words.checklist import closed_gates
 from tui.words.text import Line, Span, clip, fill, line, shorten, width
-from tui.words.view import View, profile_of, version_of
+from tui.words.view import View, ground_of, profile_of, version_of
 
 NAME = "nightferry"
-REHEARSAL = " REHEARSAL "
+ALONE = (
+    "no tmux: a dropped line does not matter, the night goes on ",
+    "no tmux: a drop does not matter ",
+)
+"""The longest that there is room for."""
+BETWEEN = 3
 DEFAULT_PORT = 5432
 """Left out where there is little room."""
 
@@ -21,15 +26,16 @@ DEFAULT_PORT = 5432
 def identity(view: View, cells: int) -> Line:
     """The session, source → destination with their versions, and the UTC clock."""
     clock = figures.clock(view.now)
-    profile = profile_of(view.night)
-    if profile is None:
+    profile, ground = profile_of(view.night), ground_of(view.night)
+    if profile is None or ground is None:
         name = view.night.name or ("connecting" if view.open else "no night chosen")
-        return _spread(line(" ", Span(NAME, "strong"), f"  {name}"), line(), clock, cells)
-    band = line(Span(REHEARSAL, "rehearsal")) if profile.rehearsal else line()
+        band = line(" ", Span(f" {ground.upper()} ", ground)) if ground else ()
+        return _spread(line(*band, " ", Span(NAME, "strong"), f"  {name}"), line(), clock, cells)
+    band = line(Span(f" {ground.upper()} ", ground))
     watching = line(Span(" watching only ", "note")) if view.watch else line()
     for names, whole in ((40, True), (24, False), (15, False), (10, False)):
         head = f"{NAME}  " if whole else ""
-        left = line(" ", *band, *watching, " " if band or watching else "", Span(head, "dim"))
+        left = line(" ", *band, *watching, " ", Span(head, "dim"))
         left += line(Span(shorten(profile.name, names), "strong"))
         between = _servers(view.night, profile, names, whole)
         if width(left) + width(between) + len(clock) + 4 <= cells:
@@ -54,24 +60,39 @@ def state(view: View, cells: int) -> Line:
     """The one line that matters, over the whole width; a band of its own while armed."""
     night = view.night
     if view.lost and not night.ended:
-        seen = f". As of {figures.clock(night.at)}" if night.seq else ""
-        return fill(line(Span(f" ! no engine is heard: {view.lost}{seen}", "warn")), cells)
+        since = f" since {figures.clock(night.at)}" if night.seq else ""
+        return fill(line(Span(f" ! no engine is heard{since}: {view.lost}", "warn")), cells)
     if night.writes_stopped is not None:
         said = f" WRITES STOPPED: {night.writes_stopped.why}"
         return fill(line(Span(said, "alarm")), cells, "alarm")
     if night.stretch is not None and night.armed:
-        return armed(night.stretch, view.now, cells)
-    return fill(clip(line(" ", Span(calm_state(view), "strong")), cells), cells)
+        return armed(night.stretch, view.now, cells, view.waiting)
+    calm = line(" ", Span(view.waiting or calm_state(view), "strong"))
+    return _beside(clip(calm, cells), _alone(view, cells - width(calm)), cells)
 
 
-def armed(stretch: Stretch, now: datetime, cells: int) -> Line:
+def _beside(said: Line, aside: str, cells: int) -> Line:
+    """The state, and at the right end what does not matter."""
+    return (*fill(said, cells - len(aside)), Span(aside, "dim")) if aside else fill(said, cells)
+
+
+def _alone(view: View, room: int) -> str:
+    """Nobody holds this terminal over a drop, and nobody has to."""
+    if not view.alone or not view.open or view.night.ended:
+        return ""
+    return next((said for said in ALONE if len(said) + BETWEEN <= room), "")
+
+
+def armed(stretch: Stretch, now: datetime, cells: int, waiting: str = "") -> Line:
     """The armed line: what is paused, for how long of how long, and what aborting means now."""
+    more = f"   {waiting}" if waiting else ""
     if stretch.state == "arming":
-        said = " ARMING, nothing paused yet   a Disarm"
+        said = f" ARMING, nothing paused yet   a Disarm{more}"
         return fill(line(Span(said, "armed")), cells, "armed")
     if stretch.state == "armed":
         keys = "G Next step   a Disarm" if stretch.armed.by_hand else "g Go   a Disarm"
-        return fill(line(Span(f" ARMED, nothing paused yet   {keys}", "armed")), cells, "armed")
+        said = f" ARMED, nothing paused yet   {keys}{more}"
+        return fill(line(Span(said, "armed")), cells, "armed")
     means = stretch.aborting_means
     if stretch.state == "aborting":
         means = means or "aborting: resuming on the old server"
@@ -79,7 +100,7 @@ def armed(stretch: Stretch, now: datetime, cells: int) -> Line:
         means = f"a Abort: {means or 'resume on the old server'}"
     spent = f"{paused_s(stretch, now):.2f} s of {stretch.armed.deadline_s:.0f} s"
     word = "writes flow again, they were paused" if stretch.resumed_at else "WRITES PAUSED"
-    return fill(line(Span(f" {word} {spent}   {means}", "alarm")), cells, "alarm")
+    return fill(line(Span(f" {word} {spent}   {means}{more}", "alarm")), cells, "alarm")
 
 
 def paused_s(stretch: Stretch, now: datetime) -> float:
@@ -144,6 +165,8 @@ def _asked(night: Night) -> str:
 
 
 def _waiting(night: Night) -> str:
+    if night.draft:
+        return "the profile is being entered; ctrl+s in its form saves it"
     if night.moved and night.stretch is not None:
         figure = f"{(night.stretch.paused_ms or 0) / 1000:.2f} s"
         return f"moved; writes were paused {figure} · loose ends {len(night.open_loose_ends())}"

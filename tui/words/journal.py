@@ -56,6 +56,8 @@ def _told_of_the_night(event: ev.Event) -> tuple[Tone, str, str]:
     match event:
         case ev.NightBegan():
             return "strong", "night began", f"version {event.version}"
+        case ev.ProfileChanged():
+            return "strong", "profile", f"it is another one now: {event.profile.get('name', '?')}"
         case ev.EngineStarted():
             again = "again" if event.resumed else "anew"
             return "note", "engine", f"started {again}, process {event.pid}"

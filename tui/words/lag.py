@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Literal
 
 from checks.host.cause import cause
@@ -11,9 +12,12 @@ from profiles.fold import Night
 from tui.words import figures
 from tui.words.graph import area, ceiling
 from tui.words.text import Line, Span, cell, clip, line, wrap
+from tui.words.view import View
 
 Unit = Literal["bytes", "seconds"]
 AXIS_CELLS = 9
+STALE = timedelta(seconds=15)
+"""A reading older than this is no figure of now: they come each second, or a little slower."""
 TIME_LABEL_EVERY = 20
 """Cells between two times on the axis; 40 readings at two a cell."""
 
@@ -30,6 +34,15 @@ def meter(night: Night, unit: Unit, cells: int, graph_rows: int) -> list[Line]:
         lines += wrap(f"! slowed by {why}", cells, "warn")
     lines += graph(list(night.samples), unit, cells, graph_rows)
     return [*lines, *gate_lines(night, cells)]
+
+
+def stale(view: View, cells: int) -> list[Line]:
+    """How old the newest reading is where it is no longer of now; nothing while readings come."""
+    newest = view.night.samples[-1] if view.night.samples else None
+    if newest is None or (not view.lost and view.now - newest.at < STALE):
+        return []
+    age = figures.ago(newest.at, view.now)
+    return wrap(f"! nothing has been read since {newest.at:%H:%M:%S}, {age}", cells, "warn")
 
 
 def _figures(night: Night, newest: Sampled) -> list[Line]:

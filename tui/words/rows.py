@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from rich.cells import cell_len
@@ -13,7 +13,7 @@ from profiles.fold import Night
 from profiles.steps import Step, shown
 from tui.words import figures
 from tui.words.marks import VERDICTS, severity_tone, step_mark, step_word
-from tui.words.text import Line, Span, cell, clip, cut, line, width
+from tui.words.text import Line, Span, cell, clip, cut, line, plain, width
 
 MARK_CELLS = 6
 """Mark and number of a step."""
@@ -41,6 +41,24 @@ def heading(text: str, aside: str = "", cells: int = 0, marked: Sequence[Span] =
     gap = "   " if aside or marked else ""
     parts = line(Span(text, "heading"), gap, *marked, Span(aside, "dim"))
     return Row(f"heading:{text}", clip(parts, cells) if cells else parts, "heading")
+
+
+NOTHING_KEPT = "No row holds that; esc shows all of them."
+
+
+def narrowed(rows: Sequence[Row], keeps: Callable[[str], bool]) -> list[Row]:
+    """The rows whose text or key is kept, each under its heading, and no heading of none."""
+    if keeps(""):
+        return list(rows)
+    kept: list[Row] = []
+    above: list[Row] = []
+    for row in rows:
+        if not row.selectable:
+            above = [row]
+        elif keeps(f"{plain(row.line)} {row.key}"):
+            kept += [*above, row]
+            above = []
+    return kept or [heading(NOTHING_KEPT)]
 
 
 def finding_key(finding: Finding) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from profiles.events import EPOCH
 from tui.words import figures
-from tui.words.rows import Row
+from tui.words.rows import Row, heading
 from tui.words.text import Line, Span, cell, labelled, line
 
 if TYPE_CHECKING:
@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
 
 def rows(known: Sequence[Known], now: datetime, cells: int) -> list[Row]:
-    """Live or not, the name, where it stands, and when it was last heard of."""
-    return [_row(each, now, cells) for each in known]
+    """Those that live first: they can be come back to. Then all others, as they are known."""
+    live = [_row(each, now, cells) for each in known if each.live]
+    others = [_row(each, now, cells) for each in known if not each.live]
+    if not live:
+        return others
+    back = heading("Alive now", "enter comes back to it; it went on without a window", cells)
+    return [back, *live, *([heading("Asleep"), *others] if others else [])]
 
 
 def _row(night: Known, now: datetime, cells: int) -> Row:
+    """Live or not, the name, where it stands, and when it was last heard of."""
     mark = Span("● live  ", "pass") if night.live else Span("  asleep", "dim")
     heard = figures.ago(night.at, now) if night.at != EPOCH else ""
     names = max(cells - 8 - 2 - 22 - 12, 16)

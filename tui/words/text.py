@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
+from itertools import zip_longest
 from typing import Literal, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -21,11 +22,16 @@ Tone = Literal[
     "remove",
     "heading",
     "rehearsal",
+    "production",
     "armed",
     "alarm",
 ]
 """What a piece of text means; the stylesheet says how that looks."""
 TONES: tuple[Tone, ...] = Tone.__args__  # type: ignore[attr-defined]
+
+
+WORTH_A_MOVE_CELLS = 12
+"""A cursor's move and the colours anew are about as many bytes."""
 
 
 class Span(NamedTuple):
@@ -75,6 +81,33 @@ def fill(of: Line, cells: int, tone: Tone = "plain") -> Line:
     return (*of, Span(" " * missing, tone)) if missing > 0 else clip(of, cells)
 
 
+def changed_runs(old: Line, new: Line) -> list[tuple[int, int]]:
+    """The runs of cells, first and end, in which two lines differ.
+
+    Two runs with few cells between them are one: to move there costs more than those cells.
+    """
+    before, after = _cells(old), _cells(new)
+    runs: list[tuple[int, int]] = []
+    for at, (one, other) in enumerate(zip_longest(before, after)):
+        if one == other:
+            continue
+        if runs and at - runs[-1][1] < WORTH_A_MOVE_CELLS:
+            runs[-1] = (runs[-1][0], at + 1)
+        else:
+            runs.append((at, at + 1))
+    return runs
+
+
+def _cells(of: Line) -> list[tuple[str, Tone]]:
+    """What stands in each cell; the second cell of a wide character changes with the first."""
+    return [
+        (character, span.tone)
+        for span in of
+        for character in span.text
+        for _ in range(cell_len(character))
+    ]
+
+
 def shorten(text: str, cells: int) -> str:
     """The text in at most so many cells, the middle left out: both ends of a name tell it apart."""
     if cell_len(text) <= cells:
@@ -111,6 +144,16 @@ def wrap(text: str, cells: int, tone: Tone = "plain", indent: str = "") -> list[
         )
         broken += [line(Span(piece, tone)) for piece in pieces or [""]]
     return broken
+
+
+def message(text: str, trouble: bool, cells: int) -> list[Line]:
+    """What is told above the footer, with its mark; nothing for an empty text."""
+    tone: Tone = "warn" if trouble else "note"
+    first, *rest = wrap(text, cells, tone) or [()]
+    if not first:
+        return []
+    mark = Span("! " if trouble else "· ", tone)
+    return [line(mark, *first), *[line("  ", *each) for each in rest]]
 
 
 def labelled(label: str, text: str, cells: int, tone: Tone = "plain") -> list[Line]:

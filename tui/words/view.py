@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -22,11 +23,33 @@ class View:
     watch: bool = False
     open: bool = True
     """False on the Sessions screen before a night was chosen."""
+    waiting: str = ""
+    """What was asked of the engine, where it takes its time to say anything."""
+    alone: bool = False
+    """No tmux or screen keeps this terminal over a dropped line."""
+
+
+Ground = Literal["production", "rehearsal"]
+"""What the night moves: told by a word and a band wherever something can be done."""
 
 
 def profile_of(night: Night) -> Profile | None:
-    """The night's profile; None before its first event. Raises msgspec.ValidationError."""
-    return msgspec.convert(night.profile, Profile) if night.profile else None
+    """The night's profile; None while there is none, or no whole one.
+
+    Raises msgspec.ValidationError.
+    """
+    whole = night.profile and not night.draft
+    return msgspec.convert(night.profile, Profile) if whole else None
+
+
+def ground_of(night: Night) -> Ground | None:
+    """What the night moves; None where no night is open. A rehearsal is never entered by hand."""
+    if night.draft:
+        return "production"
+    profile = profile_of(night)
+    if profile is None:
+        return None
+    return "rehearsal" if profile.rehearsal else "production"
 
 
 def version_of(night: Night, server: Server) -> str:
