@@ -25,7 +25,8 @@ def _places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("OLD_PASSWORD", PASSWORD)
     yield
-    end_all(tmp_path)
+    for night in nights.nights():
+        end_all(night.path)
 
 
 def the_night() -> Path:
