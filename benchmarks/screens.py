@@ -49,7 +49,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
 
     size: tuple[int, int]
     whole_bytes: int
-    """What painting the screen anew took, once."""
+    """What it took to lay out and paint everything anew, once."""
     update_bytes: list[int]
     """Each second's."""
     processor: float
@@ -161,7 +161,7 @@ def _live(watch: Sequence[str | Path], size: tuple[int, int]) -> Live:
 
 
 def _whole(terminal: Terminal, size: tuple[int, int]) -> int:
-    """The bytes of the whole screen: what a program writes that paints everything anew."""
+    """The bytes that another size takes, with everything laid out and painted anew."""
     before = terminal.read_bytes
     terminal.resize((size[0], size[1] - 1))
     terminal.watch(READ_EVERY_S)
@@ -200,7 +200,9 @@ def result(seen: Screens) -> Result:
     for live in seen.live:
         at = "×".join(map(str, live.size))
         lines.append(_line(f"an update of the lag meter at {at}", live.update_bytes, "bytes"))
-        lines.append(_line(f"the whole screen at {at}", [live.whole_bytes], "bytes"))
+        lines.append(
+            _line(f"painting all anew after a change of size at {at}", [live.whole_bytes], "bytes")
+        )
     lines.append(_line("a key to its answer, while the lag meter runs", seen.key_s, "s"))
     lines.append(_line("a key to its answer, in the empty program", seen.empty_key_s, "s"))
     return Result(

@@ -22,7 +22,7 @@ import pytest
 
 from rehearsal.processes import until
 
-SHOWS_S = 6.0
+SHOWS_S = 20.0
 LOOK_S = 0.02
 READ_BYTES = 1 << 16
 NIGHT, DAY = ("d0d0d0", "000000"), ("000000", "ffffff")

@@ -476,7 +476,7 @@ AWKWARD_OLD = {
     "wal_level": "replica",
     "max_replication_slots": "1",
     "max_wal_senders": "2",
-    "max_slot_wal_keep_size": "10GB",
+    "max_slot_wal_keep_size": "100MB",
     "max_prepared_transactions": "5",
     "synchronous_standby_names": "standby1",
     "synchronous_commit": "off",

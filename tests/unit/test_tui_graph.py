@@ -57,6 +57,9 @@ def test_marks_stay_apart_without_utf8() -> None:
         ({"LANG": "C.UTF-8", "TERM": "xterm"}, {}),
         ({"LC_ALL": "de_DE.ISO-8859-1", "LANG": "C.UTF-8"}, glyphs.ASCII),
         ({"LANG": "en_US.utf8", "TERM": "linux"}, glyphs.BLOCKS),
+        ({"LC_ALL": "C", "LANG": "C.UTF-8"}, glyphs.ASCII),
+        ({"LC_CTYPE": "C.UTF-8", "LANG": "C"}, glyphs.ASCII),  # Python's own mending of LANG=C
+        ({"LC_CTYPE": "en_US.UTF-8", "LANG": "C"}, {}),
     ],
 )
 def test_the_table_is_chosen_by_locale_and_terminal(
