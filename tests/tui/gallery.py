@@ -33,7 +33,7 @@ SCENES: dict[str, Scene] = {
     "tuning": Scene(
         tuned, "tuning", ("down", "down", "down", "down", "down", "down", "down", "space")
     ),
-    "tuning-hosts": Scene(tuned, "tuning", ("end",)),
+    "tuning-hosts": Scene(tuned, "tuning", ("end", "pageup", "pageup")),
     "preflight": Scene(scenes.preflight_stop, "preflight"),
     "preflight-forty-findings": Scene(scenes.forty_findings, "preflight", ("pagedown",)),
     "replication": Scene(scenes.up_to_replication, "replication", ("down",)),

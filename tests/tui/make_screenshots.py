@@ -15,6 +15,7 @@ SHOWN = {
     "network": "120x40",
     "network-probing": "80x24",
     "tuning": "120x40",
+    "tuning-hosts": "80x24",
     "preflight": "120x40",
     "replication-copying": "120x40",
     "lag": "120x40",
