@@ -17,7 +17,7 @@ from connections.host import Ran
 from connections.tcp_info import TcpInfo
 from profiles.errors import NightferryError
 from profiles.events import Event
-from profiles.findings import Verdict
+from profiles.findings import Finding, Verdict
 from profiles.profile import Endpoint, Profile, Server, Thresholds
 
 Side = Literal["source", "destination", "both", "night", "pooler", "file", "endpoint"]
@@ -188,6 +188,13 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     """The value that the remedy would set, where it sets one."""
     figures: dict[str, float] = {}
     """As a finding's."""
+
+    def of(
+        self, check: str, phase: str, *, server: str | None = None, database: str | None = None
+    ) -> Finding:
+        """The finding of whoever said it."""
+        said = msgspec.structs.asdict(self)
+        return Finding(check=check, phase=phase, server=server, database=database, **said)
 
 
 Run = Callable[[Look, str], Awaitable[Said]]

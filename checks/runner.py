@@ -117,20 +117,7 @@ def _not_answered(error: AnswerError) -> Said:
 def _finding(turn: Turn, said: Said, look: Look) -> Finding:
     check, name = turn
     server, database = _whose(name, look, "sql" in check.needs)
-    return Finding(
-        check=check.id,
-        phase=check.phase,
-        verdict=said.verdict,
-        figure=said.figure,
-        says=said.says,
-        server=server,
-        database=database,
-        evidence=said.evidence,
-        todo=said.todo,
-        remedy=said.remedy,
-        wants=said.wants,
-        figures=said.figures,
-    )
+    return said.of(check.id, check.phase, server=server, database=database)
 
 
 def _whose(name: str, look: Look, sql: bool) -> tuple[str | None, str | None]:

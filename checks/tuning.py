@@ -6,6 +6,8 @@ could not be had, what depends on it is not proposed, and that is said.
 
 from __future__ import annotations
 
+import msgspec
+
 from checks import machine
 from checks.check import Look, Said, remedy_id
 from checks.host.applying import can_apply
@@ -18,6 +20,7 @@ from checks.proposals.made import Proposals
 from checks.queries import ask
 from checks.roads import of_replication
 from profiles.errors import NightferryError
+from profiles.events import THIS_MACHINE
 from profiles.findings import Finding
 from profiles.fold import Night
 from profiles.machine import HostSeen
@@ -25,8 +28,6 @@ from profiles.names import SCHEMA
 
 PHASE = "tuning"
 REHEARSED = "kernel: a rehearsal's hosts are this machine, which it leaves alone"
-LITTLE = 0.5
-"""Of the round trips, in milliseconds: on a shorter road no buffer is too small."""
 
 
 async def proposed(look: Look, night: Night) -> Proposals:
@@ -102,11 +103,14 @@ def road_of(night: Night) -> Road | None:
         for found in night.findings.values()
         if "throughput_bytes_s" in found.figures
     ]
-    road = next(iter(night.roads.values()), None)
-    took = [hop.avg_ms for hop in (road.hops if road else ()) if hop.target and hop.avg_ms]
-    if not carried or not took or took[0] < LITTLE:
-        return None
-    return Road(carried[0], took[0])
+    took = [
+        hop.avg_ms
+        for road in night.roads.values()
+        if road.origin != THIS_MACHINE  # those carry the wizard's sessions, and no copy
+        for hop in road.hops
+        if hop.target and hop.avg_ms
+    ]
+    return Road(carried[0], took[0]) if carried and took else None
 
 
 async def who_reaches(look: Look, side: str) -> Said:
@@ -118,19 +122,7 @@ async def who_reaches(look: Look, side: str) -> Said:
     said = door(seen, road.port, reached=trip.took_ms is not None, admits_all=every)
     if said.verdict != "stop" or not can_be_let_in(seen, listening(seen, road.port)):
         return said
-    return _with_remedy(said, look, side)
-
-
-def _with_remedy(said: Said, look: Look, side: str) -> Said:
-    remedy = remedy_id("firewall@{server}", look, side)
-    return Said(
-        verdict=said.verdict,
-        figure=said.figure,
-        says=said.says,
-        evidence=said.evidence,
-        todo=said.todo,
-        remedy=remedy,
-    )
+    return msgspec.structs.replace(said, remedy=remedy_id("firewall@{server}", look, side))
 
 
 def disk_finding(night: Night, destination: str) -> Finding | None:
@@ -150,13 +142,4 @@ def disk_finding(night: Night, destination: str) -> Finding | None:
         figure = f"a flush takes {measured.fsync_ms:.2f} ms"
         says = "How much the source commits is not known."
         said = Said(verdict="unknown", figure=figure, says=says)
-    return Finding(
-        check="host.disk_test",
-        phase=PHASE,
-        verdict=said.verdict,
-        figure=said.figure,
-        says=said.says,
-        todo=said.todo,
-        evidence=said.evidence,
-        server=destination,
-    )
+    return said.of("host.disk_test", PHASE, server=destination)

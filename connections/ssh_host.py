@@ -228,10 +228,18 @@ class PreparedThere:
         self._taken = False
 
     async def wait_there(self) -> None:
-        """A shell there that has logged in already. Raises HostError, ConnectError, SecretError."""
-        become = await self._host._become(None)
-        waiting = exchange(self._host._link, become)
-        self._waiting = await self._open.enter_async_context(waiting)
+        """A shell there that has logged in already.
+
+        Raises HostError, ConnectError, SecretError and DeadlineError.
+        """
+        try:
+            async with asyncio.timeout(FILE_S):
+                become = await self._host._become(None)
+                waiting = exchange(self._host._link, become)
+                self._waiting = await self._open.enter_async_context(waiting)
+        except TimeoutError:
+            tried = f"make ready to write {self._path}"
+            raise DeadlineError(self._host.name, tried, _late(None, FILE_S)) from None
 
     async def take(self) -> str:
         """As `Prepared.take`. Raises HostLostError when nobody can say whether it was taken."""

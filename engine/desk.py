@@ -24,7 +24,7 @@ from engine.pulses import Pulses
 from engine.runner import Runner
 from engine.sampler import Sampler
 from engine.stretch import ArmedStretch
-from engine.tasks import through
+from engine.tasks import ended, through
 from profiles import events as ev
 from profiles import requests as rq
 from profiles.errors import NightferryError, RefusedError
@@ -185,8 +185,7 @@ class Desk:
         look, self._measuring = self._measuring, None
         if look is None or look.done():
             return
-        look.cancel()
-        await asyncio.wait({look})
+        await ended([look])
         if why:
             self._live.publish(ev.Said(text=f"The network test was ended: {why}."))
 

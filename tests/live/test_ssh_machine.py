@@ -7,12 +7,15 @@ import os
 import signal
 import stat
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from connections import ssh_shell
+from connections import ssh_host, ssh_shell
 from connections.host import Host
+from connections.ssh_exchange import exchange
 from connections.ssh_host import RemoteMachine
 from profiles.errors import DeadlineError, HostError, HostLostError
 from tests.fix_processes import words
@@ -327,6 +330,29 @@ async def test_a_file_that_is_no_longer_what_it_was_is_left_alone(
         "theirs",
         [file],
     )
+
+
+async def test_a_shell_that_never_comes_is_not_waited_for_without_end(
+    host: RemoteMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "pgbouncer.ini"
+    file.write_text("old")
+    opened = exchange
+
+    def stuck(*some: Any) -> Any:
+        """The shell that waits for its moment is opened without anyone who hears its lines."""
+        return opened(*some) if len(some) == 3 else never()
+
+    @asynccontextmanager
+    async def never() -> AsyncIterator[None]:
+        await asyncio.Event().wait()
+        yield
+
+    monkeypatch.setattr(ssh_host, "exchange", stuck)
+    monkeypatch.setattr(ssh_host, "FILE_S", 3.0)
+    with pytest.raises(DeadlineError, match="make ready to write"):
+        await host.prepare(str(file), "old", "new")
+    assert [*tmp_path.glob("*pgbouncer*"), *tmp_path.glob(".*")] == [file]
 
 
 async def test_what_a_killed_engine_made_ready_is_gone_with_the_next_edit(
