@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import glob
 import os
 import pwd
 import shutil
 import signal
-import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
-from connections.prepared import Prepared, PreparedHere
+from connections.prepared import Prepared, PreparedHere, replaced, staged
 from profiles.errors import DeadlineError, HostError
-from profiles.files import sync_folder
 from profiles.secrets import masked
 
 GRACE_S = 2.0
@@ -35,7 +31,6 @@ TAIL_S = 0.2
 
 LOOK_S = 0.02
 DETACH_S = 5.0
-NEW_FILE_MODE = 0o644
 
 
 class Ran(NamedTuple):
@@ -148,7 +143,7 @@ class ThisMachine:
         self._as_us(f"write {path}", as_user)
         content = text.encode("utf-8", "surrogateescape")
         try:
-            return await asyncio.to_thread(_replace, path, content, creates)
+            return await asyncio.to_thread(replaced, path, content, creates)
         except OSError as error:
             raise self._failed(f"write {path}", error) from error
 
@@ -156,9 +151,7 @@ class ThisMachine:
         """As `Host.prepare`."""
         was, content = (each.encode("utf-8", "surrogateescape") for each in (before, text))
         try:
-            prepared = PreparedHere(
-                self.name, *await asyncio.to_thread(_staged, path, content), was
-            )
+            prepared = PreparedHere(self.name, *await asyncio.to_thread(staged, path, content), was)
         except OSError as error:
             raise self._failed(f"write {path}", error) from error
         return prepared
@@ -313,62 +306,6 @@ def _lives(group: int) -> bool:
 def _all_of(file: IO[bytes]) -> str:
     file.seek(0)
     return file.read().decode("utf-8", "replace")
-
-
-def _replace(path: str, content: bytes, creates: bool) -> str:
-    real = Path(path).resolve(strict=not creates)
-    there = real.exists()
-    real, new, backup = _stage(real, content)
-    new.replace(real)
-    sync_folder(real.parent)
-    return str(backup) if there else ""
-
-
-def _staged(path: str, content: bytes) -> tuple[Path, Path, Path]:
-    return _stage(Path(path).resolve(strict=True), content)
-
-
-def _stage(real: Path, content: bytes) -> tuple[Path, Path, Path]:
-    """The file, the new one beside it, and where its backup is, if there is anything to back up.
-
-    What an engine that was killed has made ready for it is taken away first.
-    """
-    for left in real.parent.glob(f".{glob.escape(real.name)}.nightferry-*"):
-        left.unlink(missing_ok=True)
-    model = real if real.exists() else None
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    backup = real.with_name(f"{real.name}.nightferry-{stamp}")
-    if model is not None:
-        _write_like(backup, model.read_bytes(), model)
-    new = real.with_name(f".{real.name}.nightferry-{stamp}")
-    _write_like(new, content, model)
-    return real, new, backup
-
-
-def _write_like(path: Path, content: bytes, model: Path | None) -> None:
-    """A new file on disk, with the model's owner, mode and extended attributes; or none."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            if model is None:
-                os.fchmod(descriptor, NEW_FILE_MODE)
-            else:
-                _make_like(path, descriptor, model)
-            os.fsync(descriptor)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-
-
-def _make_like(path: Path, descriptor: int, model: Path) -> None:
-    status = model.stat()
-    if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
-        os.fchown(descriptor, status.st_uid, status.st_gid)
-    shutil.copystat(model, path)
-    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
-    os.utime(path)
 
 
 def _detach(argv: Sequence[str], user: str | int | None, log: str) -> int:

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import glob
+import os
+import shutil
+import stat
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from profiles.errors import HostError
 from profiles.files import sync_folder
 
+NEW_FILE_MODE = 0o644
 CHANGED = "it has changed since the edit was made ready"
 
 
@@ -68,3 +74,61 @@ class PreparedHere:
             return False
         self._new.replace(self._real)
         return True
+
+
+def replaced(path: str, content: bytes, creates: bool) -> str:
+    """Puts the content there in one act; returns the backup's path, if any. Raises OSError."""
+    real = Path(path).resolve(strict=not creates)
+    there = real.exists()
+    real, new, backup = _stage(real, content)
+    new.replace(real)
+    sync_folder(real.parent)
+    return str(backup) if there else ""
+
+
+def staged(path: str, content: bytes) -> tuple[Path, Path, Path]:
+    """The file, the new one on disk beside it, and its backup. Raises OSError."""
+    return _stage(Path(path).resolve(strict=True), content)
+
+
+def _stage(real: Path, content: bytes) -> tuple[Path, Path, Path]:
+    """The file, the new one beside it, and where its backup is, if there is anything to back up.
+
+    What an engine that was killed has made ready for it is taken away first.
+    """
+    for left in real.parent.glob(f".{glob.escape(real.name)}.nightferry-*"):
+        left.unlink(missing_ok=True)
+    model = real if real.exists() else None
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    backup = real.with_name(f"{real.name}.nightferry-{stamp}")
+    if model is not None:
+        _write_like(backup, model.read_bytes(), model)
+    new = real.with_name(f".{real.name}.nightferry-{stamp}")
+    _write_like(new, content, model)
+    return real, new, backup
+
+
+def _write_like(path: Path, content: bytes, model: Path | None) -> None:
+    """A new file on disk, with the model's owner, mode and extended attributes; or none."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            if model is None:
+                os.fchmod(descriptor, NEW_FILE_MODE)
+            else:
+                _make_like(path, descriptor, model)
+            os.fsync(descriptor)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _make_like(path: Path, descriptor: int, model: Path) -> None:
+    status = model.stat()
+    if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+        os.fchown(descriptor, status.st_uid, status.st_gid)
+    shutil.copystat(model, path)
+    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+    os.utime(path)
